@@ -5,7 +5,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
-import { keys } from "../shared/redis/keys.ts";
 import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
 import { Records } from "../shared/records.ts";
@@ -81,8 +80,7 @@ export class Coordinator implements Service {
     const keeper = new PlacementKeeper({ redis, placement, opener, log }, config.PLACEMENT_TIMEOUT_MS);
     this.#services = [watcher, doorbells, memory, keeper, bus];
 
-    const countWorkers = async (): Promise<number> =>
-      await redis.zcount(`${keys.place}:beats`, Date.now() - config.LEASE_MS, "+inf");
+    const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
     const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, host, allowedHosts });
     this.#server = createServer(app);

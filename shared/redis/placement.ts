@@ -17,10 +17,12 @@ export class Placement {
   readonly #enqueue;
   readonly #take;
   readonly #overdue;
+  readonly #beat;
 
   constructor(private readonly redis: Redis) {
     this.#enqueue = defineScript(redis, "place_enqueue");
     this.#take = defineScript(redis, "place_take");
+    this.#beat = defineScript(redis, "place_beat");
     this.#overdue = defineScript(redis, "place_overdue");
   }
 
@@ -49,6 +51,16 @@ export class Placement {
 
   async waiting(): Promise<number> {
     return await this.redis.zcard(`${keys.place}:waiting`);
+  }
+
+  async beat(worker: string, load: number): Promise<void> {
+    await this.#beat(keys.place, worker, load);
+  }
+
+  /** Workers that beat within the lease. */
+  async countWorkers(leaseMs: number): Promise<number> {
+    const [seconds] = await this.redis.time();
+    return await this.redis.zcount(`${keys.place}:beats`, Number(seconds) * 1_000 - leaseMs, "+inf");
   }
 
   /** A worker that stops no longer counts when loads are compared. */

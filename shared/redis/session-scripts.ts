@@ -177,9 +177,10 @@ export class SessionScripts {
     return (await this.#run("release")(keys.session(sid), epoch, ...args)) === 1;
   }
 
-  /** @returns true when the session was idle for too long and takes no calls from now on */
-  async expire(sid: SessionId, lease: Lease): Promise<boolean> {
-    return this.#mine<number>(sid, await this.#run("expire")(keys.session(sid), ...owner(lease))) === 1;
+  /** @returns true when the session takes no calls from now on: it was idle for too long, or `force` */
+  async expire(sid: SessionId, lease: Lease, force = false): Promise<boolean> {
+    const raw = await this.#run("expire")(keys.session(sid), ...owner(lease), force ? 1 : 0);
+    return this.#mine<number>(sid, raw) === 1;
   }
 
   #mine<T>(sid: SessionId, raw: unknown): T {

@@ -1,0 +1,199 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { ToolFailure, toFailure } from "../../shared/failure.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
+import { PeriodicTask } from "../../shared/periodic-task.ts";
+import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Service } from "../../shared/service.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
+import { type Executor, OwnedSession } from "./owned-session.ts";
+import { SessionWorkspace } from "./session-workspace.ts";
+
+/** How often lanes are read although nobody rang, and how often idle sessions are looked for. */
+const READ_LANES_MS = 1_000;
+const EXPIRE_EVERY_PASSES = 5;
+
+const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
+const UNKNOWN = outcomeOf(
+  new ToolFailure("OUTCOME_UNKNOWN", "The call had started when its sandbox was lost; whether it took effect is unknown", {
+    hint: "Look at what it should have changed before you repeat it.",
+  }),
+);
+const RESET = outcomeOf(
+  new ToolFailure("SESSION_RESET", "The session's sandbox was lost before the call started; it can be repeated safely", {
+    hint: "The workspace is empty again: write your files anew first.",
+  }),
+);
+const CLOSED = outcomeOf(new ToolFailure("SESSION_NOT_FOUND", "The session was closed before the call ended"));
+const REASONS: Record<string, string> = {
+  oom: "its memory was used up",
+  removed: "it was removed",
+  exited: "it ended",
+};
+
+/** Holds the sessions that this worker owns: takes them in, replaces lost containers, expires idle ones, lets go. */
+export class SessionKeeper implements Service {
+  readonly #sessions = new Map<SessionId, OwnedSession>();
+  readonly #records: Records;
+  readonly #lanes: PeriodicTask;
+  #pass = 0;
+
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      scripts: SessionScripts;
+      pool: SandboxPool;
+      executors: ReadonlyMap<string, Executor>;
+      log: Logger;
+      /** A slot became free. */
+      onReleased: () => void;
+    },
+    private readonly worker: string,
+  ) {
+    this.#records = new Records(deps.redis);
+    const pass = (): Promise<void> => this.#readLanes();
+    this.#lanes = new PeriodicTask({ log: deps.log, name: "lane reader", everyMs: READ_LANES_MS, pass });
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get(sid: SessionId): OwnedSession | undefined {
+    return this.#sessions.get(sid);
+  }
+
+  start(): void {
+    this.#lanes.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#lanes.stop();
+  }
+
+  /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
+  async adopt(sid: SessionId, epoch: number): Promise<void> {
+    const record = await this.#records.session(sid);
+    if (record?.owner === this.worker && record.epoch === epoch) this.#hold(record);
+  }
+
+  /** No call comes in any more; what is accepted goes on. */
+  async refuseCalls(): Promise<void> {
+    const all = [...this.#sessions.values()];
+    await Promise.allSettled(all.map((session) => this.deps.scripts.expire(session.id, session.lease, true)));
+  }
+
+  get runningCalls(): number {
+    return [...this.#sessions.values()].reduce((sum, session) => sum + session.runningCalls, 0);
+  }
+
+  /** Ends every session: containers, then records. */
+  async releaseAll(): Promise<void> {
+    await Promise.allSettled([...this.#sessions.values()].map((session) => this.release(session.id)));
+  }
+
+  /** Ends a session for good: its container first, so that whoever is told it is closed finds nothing left. */
+  async release(sid: SessionId, asking?: { callId: CallId; answer: string; outcome?: string }): Promise<void> {
+    const session = this.#sessions.get(sid);
+    if (!session) return;
+    session.end();
+    await this.#remove(session.workspace.container);
+    const end = { outcome: asking?.outcome ?? CLOSED, ...(asking ? { asking: asking.callId, answer: asking.answer } : {}) };
+    const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
+    await this.deps.scripts.release(sid, session.lease.epoch, end);
+    await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+    this.#drop(session);
+  }
+
+  #hold(record: SessionRecord): OwnedSession {
+    const { scripts, executors, log } = this.deps;
+    const lease = { worker: this.worker, epoch: record.epoch };
+    const onDied = (reason: string): void => void this.#replace(session, reason);
+    const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
+    const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
+    const session = new OwnedSession({ scripts, executors, log, onFenced }, record.id, lease, workspace);
+    this.#sessions.set(record.id, session);
+    void this.#provide(record, session);
+    void session.ring();
+    return session;
+  }
+
+  async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
+    const { pool, scripts, log } = this.deps;
+    let sandbox: Sandbox | undefined;
+    try {
+      sandbox = await pool.take();
+      const { memoryMb, cpus, env, id: sessionId } = record;
+      await sandbox.claim({ sessionId, epoch: session.lease.epoch, memoryMb, cpus, env, listener: session.workspace });
+      const { workdir, image, diskMb, pids } = sandbox;
+      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: sandbox.id });
+      session.workspace.provide(sandbox);
+    } catch (error) {
+      log.error({ err: error, session: record.id }, "a session got no container");
+      await this.#remove(sandbox);
+      session.workspace.fail(error);
+      const outcome = outcomeOf(toFailure(error));
+      await this.release(record.id, { callId: record.createCall, answer: outcome, outcome }).catch((err: unknown) =>
+        log.error({ err, session: record.id }, "a session without a container could not be ended"),
+      );
+    }
+  }
+
+  /** The container died while we own the session: the same session goes on in a fresh one, and says so once. */
+  async #replace(session: OwnedSession, reason: string): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    const { scripts, log } = this.deps;
+    session.end();
+    log.warn({ session: session.id, reason }, "a session's container died");
+    void this.#remove(session.workspace.container);
+    try {
+      const why = REASONS[reason] ?? "it failed";
+      const notice = `The session's sandbox was replaced because ${why}: its files and processes are gone.`;
+      const to = { owner: this.worker, state: "starting" as const, notice, unknown: UNKNOWN, reset: RESET };
+      const epoch = await scripts.lose(session.id, session.lease.epoch, to);
+      if (epoch > 0) await this.adopt(session.id, epoch);
+      else this.#drop(session);
+    } catch (err) {
+      log.error({ err, session: session.id }, "a session could not be replaced");
+      this.#drop(session);
+    }
+  }
+
+  /** The records say that the session is no longer ours in this epoch. */
+  async #letGo(session: OwnedSession): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.deps.log.warn({ session: session.id }, "a session is no longer ours; its container is removed");
+    session.end();
+    this.#drop(session);
+    await this.#remove(session.workspace.container);
+  }
+
+  #drop(session: OwnedSession): void {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.#sessions.delete(session.id);
+    this.deps.onReleased();
+  }
+
+  async #remove(sandbox: Sandbox | undefined): Promise<void> {
+    await sandbox?.remove().catch((err: unknown) => this.deps.log.warn({ err, container: sandbox.id }, "not removed"));
+  }
+
+  /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */
+  async #readLanes(): Promise<void> {
+    this.#pass++;
+    const isExpiryPass = this.#pass % EXPIRE_EVERY_PASSES === 0;
+    await Promise.allSettled(
+      [...this.#sessions.values()].map(async (session) => {
+        await session.ring();
+        for (const callId of session.idleDoorbells()) {
+          const call = await this.#records.call(session.id, callId);
+          if (!call || isFinalState(call.state) || call.state === "detached") session.settle(callId, call?.state ?? "gone");
+        }
+        if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) await this.release(session.id);
+      }),
+    );
+  }
+}

@@ -1,0 +1,27 @@
+import type { SessionKeeper } from "../session/session-keeper.ts";
+import type { Executor } from "../session/owned-session.ts";
+import { Records } from "../../shared/records.ts";
+
+/** `create_session` runs at the head of the new session's lane: it is done when the container stands. */
+export const createSession =
+  (records: Records): Executor =>
+  async (_args, { workspace }) => {
+    const sandbox = await workspace.sandbox();
+    const session = await records.session(workspace.id);
+    return {
+      session_id: workspace.id,
+      workdir: sandbox.workdir,
+      image: sandbox.image,
+      limits: { memory_mb: session?.memoryMb, cpus: session?.cpus, disk_mb: sandbox.diskMb, pids: sandbox.pids },
+      ...(session ? { expires_at: new Date(session.expiresAt).toISOString() } : {}),
+    };
+  };
+
+/** The answer is written by the release itself: after it there is nobody left to write one. */
+export const closeSession =
+  (keeper: SessionKeeper): Executor =>
+  async (_args, { callId, workspace }) => {
+    const result = { session_id: workspace.id, closed: true };
+    await keeper.release(workspace.id, { callId, answer: JSON.stringify({ result }) });
+    return result;
+  };
