@@ -28,6 +28,7 @@ import { CallMetrics } from "./metrics.ts";
 import { ToolService } from "./tool-service.ts";
 import { ProcessTools } from "./tools/process-tools.ts";
 import { RecordTools } from "./tools/record-tools.ts";
+import { WorkerReaper } from "./worker-reaper.ts";
 
 /** One coordinator replica, wired. It listens at once; `/readyz` says when Redis is there. */
 export class Coordinator implements Service {
@@ -78,7 +79,8 @@ export class Coordinator implements Service {
     const bus = new RedisEventBus({ redis, subscriber, log });
     this.#mcp = new McpEndpoint({ tools, legacy, bus, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, log }, config.PLACEMENT_TIMEOUT_MS);
-    this.#services = [watcher, doorbells, memory, keeper, bus];
+    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
+    this.#services = [watcher, doorbells, memory, keeper, reaper, bus];
 
     const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;

@@ -7,14 +7,14 @@ import type { Placement } from "../shared/redis/placement.ts";
 import type { Service } from "../shared/service.ts";
 import { VERSION } from "../shared/version.ts";
 
-/** Says every beat that this incarnation lives and how full it is; its record expires with its lease. */
+/** Says every beat that this incarnation lives and how full it is. A counter that stands still is how others see it died. */
 export class Heartbeat implements Service {
   readonly #task: PeriodicTask;
   #beats = 0;
 
   constructor(
     private readonly deps: { redis: Redis; placement: Placement; load: () => number; isAvailable: () => boolean; log: Logger },
-    private readonly options: { worker: string; capacity: number; beatMs: number; leaseMs: number },
+    private readonly options: { worker: string; capacity: number; beatMs: number },
   ) {
     const { beatMs: everyMs } = options;
     this.#task = new PeriodicTask({ log: deps.log, name: "heartbeat", everyMs, pass: () => this.#beat() });
@@ -26,16 +26,19 @@ export class Heartbeat implements Service {
 
   async stop(): Promise<void> {
     await this.#task.stop();
-    await this.deps.redis.del(keys.worker(this.options.worker));
+    const { redis } = this.deps;
+    const { worker } = this.options;
+    await redis.srem(keys.workers, worker);
+    await redis.del(keys.worker(worker), keys.workerSessions(worker));
   }
 
   async #beat(): Promise<void> {
     const { redis, placement, load, isAvailable } = this.deps;
-    const { worker, capacity, leaseMs } = this.options;
+    const { worker, capacity } = this.options;
     const docker = isAvailable() ? "ok" : "unavailable";
     const record = { beat: ++this.#beats, host: hostname(), version: VERSION, capacity, load: load(), docker };
     await redis.hset(keys.worker(worker), record);
-    await redis.pexpire(keys.worker(worker), leaseMs);
+    if (this.#beats === 1) await redis.sadd(keys.workers, worker);
     if (docker === "ok") await placement.beat(worker, load());
   }
 }

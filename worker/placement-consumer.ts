@@ -2,6 +2,7 @@ import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { type Doorbell, jobOptions, PLACE_QUEUE, queueOptions, workerOptions } from "../shared/queues.ts";
+import { keys } from "../shared/redis/keys.ts";
 import type { Placement } from "../shared/redis/placement.ts";
 import type { SessionScripts } from "../shared/redis/session-scripts.ts";
 import type { Service } from "../shared/service.ts";
@@ -63,7 +64,7 @@ export class PlacementConsumer implements Service {
 
   /** Takes the session whose turn it is, if this worker should. @returns what happened, for the operator's board */
   async takeOne(): Promise<string> {
-    const { placement, scripts, keeper, isAvailable } = this.deps;
+    const { redis, placement, scripts, keeper, isAvailable } = this.deps;
     const { worker, capacity, leaseMs } = this.options;
     if (!this.#worker) return "stopping";
     if (!isAvailable() || keeper.size + this.#reserved >= capacity) return await this.#passOn("no free slot", 100);
@@ -72,6 +73,7 @@ export class PlacementConsumer implements Service {
       const taken = await placement.take(worker, (keeper.size + this.#reserved - 1) / capacity, SLACK, leaseMs);
       if (taken.kind === "yield") return await this.#passOn("left to a freer worker", YIELD_MS);
       if (taken.kind === "none") return "nobody waits";
+      await redis.sadd(keys.workerSessions(worker), taken.sessionId);
       const epoch = await scripts.claim(taken.sessionId, worker);
       if (epoch > 0) await keeper.adopt(taken.sessionId, epoch);
       await placement.settle(taken.sessionId);

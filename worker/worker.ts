@@ -66,7 +66,7 @@ export class Worker implements Service {
     const concurrency = capacity * config.MAX_LANE_DEPTH;
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper: this.#keeper, log }, worker, concurrency);
     const load = (): number => this.#placement.load;
-    const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs, leaseMs });
+    const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs });
     this.#services = [pool, heartbeat, this.#keeper, calls, this.#placement];
   }
 

@@ -27,8 +27,12 @@ export const keys = {
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
   /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:taken`, `:load`, `:beats`. */
   place: "cg:{place}",
-  /** Hash that describes a worker incarnation; it expires with the worker's lease. */
+  /** Set of the incarnations that started and did not stop cleanly. */
+  workers: "cg:workers",
+  /** Hash that describes a worker incarnation; its `beat` counts up while it lives. */
   worker: (incarnation: string) => `cg:worker:${incarnation}`,
+  /** Set of the sessions that an incarnation may own: added before it claims them. */
+  workerSessions: (incarnation: string) => `cg:worker:${incarnation}:sessions`,
   /** Sorted set of session ids by creation time in ms. */
   principalSessions: (principal: string) => `cg:principal:${principal}:sessions`,
   /** Hash; `session` is the one that calls of this principal get which name none. */

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
+import { LOST, lostNotice } from "../../shared/lost-session.ts";
 import { PeriodicTask } from "../../shared/periodic-task.ts";
 import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
@@ -17,16 +18,6 @@ const READ_LANES_MS = 1_000;
 const EXPIRE_EVERY_PASSES = 5;
 
 const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
-const UNKNOWN = outcomeOf(
-  new ToolFailure("OUTCOME_UNKNOWN", "The call had started when its sandbox was lost; whether it took effect is unknown", {
-    hint: "Look at what it should have changed before you repeat it.",
-  }),
-);
-const RESET = outcomeOf(
-  new ToolFailure("SESSION_RESET", "The session's sandbox was lost before the call started; it can be repeated safely", {
-    hint: "The workspace is empty again: write your files anew first.",
-  }),
-);
 const CLOSED = outcomeOf(new ToolFailure("SESSION_NOT_FOUND", "The session was closed before the call ended"));
 const REASONS: Record<string, string> = {
   oom: "its memory was used up",
@@ -151,8 +142,7 @@ export class SessionKeeper implements Service {
     void this.#remove(session.workspace.container);
     try {
       const why = REASONS[reason] ?? "it failed";
-      const notice = `The session's sandbox was replaced because ${why}: its files and processes are gone.`;
-      const to = { owner: this.worker, state: "starting" as const, notice, unknown: UNKNOWN, reset: RESET };
+      const to = { owner: this.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
       const epoch = await scripts.lose(session.id, session.lease.epoch, to);
       if (epoch > 0) await this.adopt(session.id, epoch);
       else this.#drop(session);
@@ -174,6 +164,7 @@ export class SessionKeeper implements Service {
   #drop(session: OwnedSession): void {
     if (this.#sessions.get(session.id) !== session) return;
     this.#sessions.delete(session.id);
+    this.deps.redis.srem(keys.workerSessions(this.worker), session.id).catch(() => {}); // a stale entry does no harm
     this.deps.onReleased();
   }
 
