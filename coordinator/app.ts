@@ -12,7 +12,8 @@ export type Authenticate = (request: Request) => string | undefined;
 /** Everyone is the same principal: for a server that only its own machine reaches. */
 export const anonymous: Authenticate = () => "anonymous";
 
-const hostOf = (bind: string): string[] => (bind === "0.0.0.0" || bind === "::" ? [] : [bind.includes(":") ? `[${bind}]` : bind]);
+const hostOf = (bind: string): string[] =>
+  bind === "0.0.0.0" || bind === "::" ? [] : [bind.includes(":") ? `[${bind}]` : bind];
 
 /** The HTTP surface. Host and Origin are checked on every bind: a page in a browser must not reach a server by a name of its own. */
 export const createApp = (deps: {
@@ -33,7 +34,12 @@ export const createApp = (deps: {
     response.json({ status: "ok", version: VERSION });
   });
   app.get("/readyz", async (_, response) => {
-    const isReady = redis.status === "ready" && (await redis.ping().then(() => true, () => false));
+    const isReady =
+      redis.status === "ready" &&
+      (await redis.ping().then(
+        () => true,
+        () => false,
+      ));
     const workers = isReady ? await countWorkers().catch(() => 0) : 0;
     response.status(isReady ? 200 : 503).json({ redis: isReady ? "ok" : "unreachable", workers });
   });

@@ -4,7 +4,12 @@ import { CommonEnv, parseEnv } from "../shared/config.ts";
 const names = z
   .string()
   .default("")
-  .transform((text) => text.split(",").map((name) => name.trim()).filter(Boolean));
+  .transform((text) =>
+    text
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean),
+  );
 
 // Durations in ms; the same names, explained, in compose/.env.example
 const Env = CommonEnv.extend({
@@ -12,7 +17,11 @@ const Env = CommonEnv.extend({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   /** Host names, besides loopback ones, that requests may name in Host and Origin. */
   ALLOWED_HOSTS: names,
-  MAX_BODY_BYTES: z.coerce.number().int().min(65_536).default(16 * 1024 * 1024),
+  MAX_BODY_BYTES: z.coerce
+    .number()
+    .int()
+    .min(65_536)
+    .default(16 * 1024 * 1024),
   /** Calls that one session may hold, waiting and running. */
   MAX_LANE_DEPTH: z.coerce.number().int().min(1).default(64),
   /** Sessions that may wait for a worker, and for how long. */

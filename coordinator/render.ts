@@ -29,22 +29,33 @@ const RENDER: Record<string, Render> = {
   list_sessions: (r) => rows(r.sessions, session, "No sessions.") + more(r),
   close_session: () => "The session is closed.",
   run_command: command,
-  read_process: (r) => `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}]`,
+  read_process: (r) =>
+    `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}]`,
   kill_process: (r) => `${r.process_id}: ${end(r)}`,
   list_processes: (r) =>
-    rows(r.processes, (p) => `${p.process_id}  ${end(p)}  ${p.output_bytes} bytes  ${p.command}`, "No processes.") + more(r),
-  read_file: (r) => String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
+    rows(r.processes, (p) => `${p.process_id}  ${end(p)}  ${p.output_bytes} bytes  ${p.command}`, "No processes.") +
+    more(r),
+  read_file: (r) =>
+    String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
   write_file: (r) => `${r.created ? "Created" : "Replaced"} ${r.path} (${r.size_bytes} bytes).`,
   list_files: (r) =>
-    rows(r.entries, (e) => `${e.path}${e.type === "dir" ? "/" : ""}  ${e.type === "file" ? `${e.size_bytes} bytes` : e.type}`, "No files.") +
-    more(r),
+    rows(
+      r.entries,
+      (e) => `${e.path}${e.type === "dir" ? "/" : ""}  ${e.type === "file" ? `${e.size_bytes} bytes` : e.type}`,
+      "No files.",
+    ) + more(r),
   get_call: (r) => {
     const failure = r.failure as Structured | undefined;
     const result = r.result as Structured | undefined;
-    const told = failure ? `\n${failure.code}: ${failure.message}` : result ? `\n${render(String(r.tool), result)}` : "";
+    const told = failure
+      ? `\n${failure.code}: ${failure.message}`
+      : result
+        ? `\n${render(String(r.tool), result)}`
+        : "";
     return `${r.call_id} (${r.tool}): ${r.state}${told}${block("output", r.output)}`;
   },
-  list_calls: (r) => rows(r.calls, (c) => `${c.call_id}  ${c.tool}  ${c.state}  ${c.submitted_at}`, "No calls.") + more(r),
+  list_calls: (r) =>
+    rows(r.calls, (c) => `${c.call_id}  ${c.tool}  ${c.state}  ${c.submitted_at}`, "No calls.") + more(r),
 };
 
 /** One readable text for a tool's structured result, its notice first. */

@@ -82,7 +82,9 @@ export class ToolService {
 const checkArguments = (tool: Tool, raw: unknown): Structured => {
   const parsed = tool.input.safeParse(raw ?? {});
   if (parsed.success) return parsed.data;
-  const what = parsed.error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message));
+  const what = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join(".")}: ${message}` : message,
+  );
   throw new ToolFailure("INVALID_ARGUMENT", `${tool.name} cannot take these arguments: ${what.join("; ")}`, {
     hint: `Its arguments are: ${Object.keys(tool.input.shape).join(", ")}.`,
     cause: z.prettifyError(parsed.error),

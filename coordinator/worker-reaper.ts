@@ -32,11 +32,22 @@ export class WorkerReaper implements Service {
   #lastPassAt = 0;
 
   constructor(
-    private readonly deps: { redis: Redis; queueRedis: Redis; scripts: SessionScripts; opener: SessionOpener; log: Logger },
+    private readonly deps: {
+      redis: Redis;
+      queueRedis: Redis;
+      scripts: SessionScripts;
+      opener: SessionOpener;
+      log: Logger;
+    },
     private readonly leaseMs: number,
   ) {
     this.#records = new Records(deps.redis);
-    this.#task = new PeriodicTask({ log: deps.log, name: "worker reaper", everyMs: EVERY_MS, pass: () => this.#pass() });
+    this.#task = new PeriodicTask({
+      log: deps.log,
+      name: "worker reaper",
+      everyMs: EVERY_MS,
+      pass: () => this.#pass(),
+    });
   }
 
   start(): void {
@@ -80,6 +91,8 @@ export class WorkerReaper implements Service {
     const { scripts, opener } = this.deps;
     const session = await this.#records.session(sid);
     if (session?.owner !== worker) return;
+    if (session.state === "closing")
+      return await opener.refuse(sid, session.principal, "The session was closing", session.epoch);
     const to = { owner: "", state: "queued" as const, notice: lostNotice("its worker died"), ...LOST };
     if ((await scripts.lose(sid, session.epoch, to)) > 0) await opener.enqueue(sid, session.principal);
   }

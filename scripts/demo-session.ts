@@ -105,7 +105,10 @@ try {
   } finally {
     heading("Stop everything");
     const codes = await stack.stop();
-    assert.ok(codes.every((code) => code === 0), `every process ended cleanly (exit codes ${codes.join(", ")})`);
+    assert.ok(
+      codes.every((code) => code === 0),
+      `every process ended cleanly (exit codes ${codes.join(", ")})`,
+    );
   }
 } catch (error) {
   failure = error;

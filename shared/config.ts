@@ -2,7 +2,10 @@ import { z } from "zod";
 
 /** What coordinator and worker both read from the environment. Durations in ms. */
 export const CommonEnv = z.object({
-  REDIS_URL: z.string().regex(/^rediss?:\/\//, "must begin with redis:// or rediss://").default("redis://127.0.0.1:6379"),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, "must begin with redis:// or rediss://")
+    .default("redis://127.0.0.1:6379"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   /** A worker that does not beat for this long is dead. */
   LEASE_MS: z.coerce.number().int().min(3_000).default(9_000),

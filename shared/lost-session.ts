@@ -5,14 +5,22 @@ const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: fa
 /** How the calls of a lost session end: those that had started, and those that never did. */
 export const LOST = {
   unknown: outcomeOf(
-    new ToolFailure("OUTCOME_UNKNOWN", "The call had started when its sandbox was lost; whether it took effect is unknown", {
-      hint: "Look at what it should have changed before you repeat it.",
-    }),
+    new ToolFailure(
+      "OUTCOME_UNKNOWN",
+      "The call had started when its sandbox was lost; whether it took effect is unknown",
+      {
+        hint: "Look at what it should have changed before you repeat it.",
+      },
+    ),
   ),
   reset: outcomeOf(
-    new ToolFailure("SESSION_RESET", "The session's sandbox was lost before the call started; it can be repeated safely", {
-      hint: "The workspace is empty again: write your files anew first.",
-    }),
+    new ToolFailure(
+      "SESSION_RESET",
+      "The session's sandbox was lost before the call started; it can be repeated safely",
+      {
+        hint: "The workspace is empty again: write your files anew first.",
+      },
+    ),
   ),
 } as const;
 

@@ -5,7 +5,10 @@ import { CommonEnv, parseEnv } from "../shared/config.ts";
 const Env = CommonEnv.extend({
   BEAT_MS: z.coerce.number().int().min(100).default(3_000),
   /** Names everything of this installation on a Docker host; containers of other deployments are never touched. */
-  DEPLOYMENT: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/).default("default"),
+  DEPLOYMENT: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
+    .default("default"),
   /** Sessions that this worker holds at most. */
   CAPACITY: z.coerce.number().int().min(1).max(1_000).default(64),
   /** Calls that one session may have open; must not be below the coordinators' MAX_LANE_DEPTH. */

@@ -13,7 +13,13 @@ export class Heartbeat implements Service {
   #beats = 0;
 
   constructor(
-    private readonly deps: { redis: Redis; placement: Placement; load: () => number; isAvailable: () => boolean; log: Logger },
+    private readonly deps: {
+      redis: Redis;
+      placement: Placement;
+      load: () => number;
+      isAvailable: () => boolean;
+      log: Logger;
+    },
     private readonly options: { worker: string; capacity: number; beatMs: number },
   ) {
     const { beatMs: everyMs } = options;

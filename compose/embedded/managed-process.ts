@@ -72,7 +72,9 @@ export class ManagedProcess {
       return await Promise.race([
         found,
         this.exited.then(({ code, signal }) => failed(`ended (${signal ?? `exit code ${code}`}) before it was ready`)),
-        sleep(timeoutMs, undefined, { signal: abort.signal }).then(() => failed(`was not ready within ${timeoutMs} ms`)),
+        sleep(timeoutMs, undefined, { signal: abort.signal }).then(() =>
+          failed(`was not ready within ${timeoutMs} ms`),
+        ),
       ]);
     } finally {
       abort.abort();

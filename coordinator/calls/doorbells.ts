@@ -47,7 +47,11 @@ export class Doorbells implements Service {
   #queue(name: string): Queue<Doorbell> {
     const known = this.#queues.get(name);
     if (known) return known;
-    const queue = new Queue<Doorbell>(name, { ...queueOptions, connection: this.deps.redis, skipWaitingForReady: true });
+    const queue = new Queue<Doorbell>(name, {
+      ...queueOptions,
+      connection: this.deps.redis,
+      skipWaitingForReady: true,
+    });
     queue.on("error", (err) => this.deps.log.debug({ err, queue: name }, "queue error"));
     this.#queues.set(name, queue);
     for (const [oldest, old] of this.#queues) {

@@ -46,7 +46,9 @@ export class LaneCalls {
     const waitMs = typeof args.wait_ms === "number" ? args.wait_ms : WAIT_MS.default;
     const until = caller.receivedAt + waitMs;
     const started =
-      tool.name === createSession.name ? await this.#open(args, caller, until) : await this.#submit(tool, args, caller, until);
+      tool.name === createSession.name
+        ? await this.#open(args, caller, until)
+        : await this.#submit(tool, args, caller, until);
     caller.onSubmitted?.(started.sessionId, started.callId);
     const end = await this.#wait(tool, started, args, caller, until);
     const own = started.notice ? { notice: started.notice } : {};
@@ -58,7 +60,11 @@ export class LaneCalls {
   }
 
   async #submit(tool: Tool, args: Structured, caller: Caller, until: number): Promise<Started> {
-    const { session_id: named, idempotency_key: key, ...rest } = args as Structured & {
+    const {
+      session_id: named,
+      idempotency_key: key,
+      ...rest
+    } = args as Structured & {
       session_id?: string;
       idempotency_key?: string;
     };

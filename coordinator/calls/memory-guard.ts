@@ -16,7 +16,12 @@ export class MemoryGuard implements Service {
   readonly #task: PeriodicTask;
 
   constructor(private readonly deps: { redis: Redis; log: Logger }) {
-    this.#task = new PeriodicTask({ log: deps.log, name: "memory guard", everyMs: EVERY_MS, pass: () => this.#check() });
+    this.#task = new PeriodicTask({
+      log: deps.log,
+      name: "memory guard",
+      everyMs: EVERY_MS,
+      pass: () => this.#check(),
+    });
   }
 
   start(): void {

@@ -16,7 +16,12 @@ export class PlacementKeeper implements Service {
     private readonly deps: { redis: Redis; placement: Placement; opener: SessionOpener; log: Logger },
     private readonly timeoutMs: number,
   ) {
-    this.#task = new PeriodicTask({ log: deps.log, name: "placement keeper", everyMs: EVERY_MS, pass: () => this.#pass() });
+    this.#task = new PeriodicTask({
+      log: deps.log,
+      name: "placement keeper",
+      everyMs: EVERY_MS,
+      pass: () => this.#pass(),
+    });
   }
 
   start(): void {
@@ -31,8 +36,9 @@ export class PlacementKeeper implements Service {
     const { redis, placement, opener } = this.deps;
     if (redis.status !== "ready") return;
     for (const sid of await placement.takeOverdue(this.timeoutMs)) {
-      const principal = (await redis.hget(keys.session(sid), "principal")) ?? "";
-      await opener.refuse(sid, principal, `No worker took the session within ${this.timeoutMs / 1000} s`);
+      const [principal, epoch] = await redis.hmget(keys.session(sid), "principal", "epoch");
+      const why = `No worker took the session within ${this.timeoutMs / 1000} s`;
+      await opener.refuse(sid, principal ?? "", why, Number(epoch ?? 0));
     }
   }
 }

@@ -68,11 +68,11 @@ export class SessionOpener {
     return position;
   }
 
-  /** Ends a session that no worker has: its calls fail with NO_CAPACITY. */
-  async refuse(sid: SessionId, principal: string, why: string): Promise<void> {
+  /** Ends a session that no worker has (any more): its calls fail with NO_CAPACITY. */
+  async refuse(sid: SessionId, principal: string, why: string, epoch = 0): Promise<void> {
     const hint = "Try again later, or close sessions that are no longer needed.";
     const failure = new ToolFailure("NO_CAPACITY", why, { hint }).toRecord();
-    await this.deps.scripts.release(sid, 0, { outcome: JSON.stringify({ failure }) });
+    await this.deps.scripts.release(sid, epoch, { outcome: JSON.stringify({ failure }) });
     await this.deps.redis.zrem(keys.principalSessions(principal), sid);
   }
 

@@ -1,5 +1,11 @@
 import { toNodeHandler } from "@modelcontextprotocol/node";
-import { type AuthInfo, createMcpHandler, isJsonContentType, isLegacyRequest, type McpHttpHandler } from "@modelcontextprotocol/server";
+import {
+  type AuthInfo,
+  createMcpHandler,
+  isJsonContentType,
+  isLegacyRequest,
+  type McpHttpHandler,
+} from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import type { ToolService } from "../tool-service.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";

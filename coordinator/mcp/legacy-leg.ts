@@ -16,8 +16,12 @@ const SESSION_HEADER = "mcp-session-id";
 const KEEP_ALIVE_MS = 10_000;
 
 /** A JSON-RPC error as the whole HTTP answer. */
-export const rpcError = (status: number, code: number, message: string, headers: Record<string, string> = {}): Response =>
-  Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
+export const rpcError = (
+  status: number,
+  code: number,
+  message: string,
+  headers: Record<string, string> = {},
+): Response => Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
 
 /**
  * Serves the 2025 protocols without affinity: `initialize` mints a session id that lives in Redis, and every later POST
@@ -96,7 +100,9 @@ export class LegacyLeg {
       mcpSession,
       onSubmitted: (requestId, callId) => {
         if (!mcpSession) return;
-        sessions.note(mcpSession.id, requestId, callId).catch((err: unknown) => log.warn({ err }, "a call was not noted"));
+        sessions
+          .note(mcpSession.id, requestId, callId)
+          .catch((err: unknown) => log.warn({ err }, "a call was not noted"));
       },
     });
     const transport = new WebStandardStreamableHTTPServerTransport({ keepAliveMs: KEEP_ALIVE_MS });

@@ -38,7 +38,11 @@ export class McpSessions {
     ]);
     const [owner, protocolVersion, bound] = fields;
     if (owner !== principal) return undefined;
-    return { id, protocolVersion: protocolVersion ?? "", boundSession: bound && isSessionId(bound) ? bound : undefined };
+    return {
+      id,
+      protocolVersion: protocolVersion ?? "",
+      boundSession: bound && isSessionId(bound) ? bound : undefined,
+    };
   }
 
   async delete(id: string, principal: string): Promise<void> {

@@ -23,7 +23,9 @@ export class RedisEventBus implements ServerEventBus, Service {
 
   publish(event: ServerEvent): void {
     const { redis, log } = this.deps;
-    redis.publish(CHANNEL, JSON.stringify(event)).catch((err: unknown) => log.warn({ err }, "a change was not announced"));
+    redis
+      .publish(CHANNEL, JSON.stringify(event))
+      .catch((err: unknown) => log.warn({ err }, "a change was not announced"));
   }
 
   subscribe(listener: (event: ServerEvent) => void): () => void {

@@ -14,5 +14,11 @@ export const pickLines = (text: string, pick: { tail: number | undefined; grep: 
     if (size > MAX_CHARACTERS) break;
   }
   const left = first > 0 ? `[${first} earlier lines left out]\n` : "";
-  return left + lines.slice(first).map((line) => `${line}\n`).join("");
+  return (
+    left +
+    lines
+      .slice(first)
+      .map((line) => `${line}\n`)
+      .join("")
+  );
 };

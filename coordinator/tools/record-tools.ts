@@ -10,7 +10,8 @@ import { readOutput } from "./output-cursor.ts";
 
 type Structured = Record<string, unknown>;
 type Arguments<T> = T & { session_id?: string };
-const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : new Date(ms).toISOString());
+const time = (ms: number | undefined): string | undefined =>
+  ms === undefined ? undefined : new Date(ms).toISOString();
 
 /** The tools of sessions and calls that any coordinator answers from Redis alone. */
 export class RecordTools {
@@ -31,10 +32,16 @@ export class RecordTools {
     const gone = found.filter(({ session }) => !session).map(({ id }) => id);
     if (gone.length > 0) await redis.zrem(index, ...gone);
     const sessions = found.flatMap(({ session }) => (session ? [session] : [])).slice(0, args.limit);
-    return { sessions: await Promise.all(sessions.map((session) => this.#describe(session))), truncated: ids.length > args.limit };
+    return {
+      sessions: await Promise.all(sessions.map((session) => this.#describe(session))),
+      truncated: ids.length > args.limit,
+    };
   }
 
-  async getCall(args: Arguments<{ call_id: string; wait_ms: number; cursor?: string }>, caller: Caller): Promise<Structured> {
+  async getCall(
+    args: Arguments<{ call_id: string; wait_ms: number; cursor?: string }>,
+    caller: Caller,
+  ): Promise<Structured> {
     const { records, waiter } = this.deps;
     const { sid, callId } = await this.#own(args.call_id, caller);
     let call = await records.call(sid, callId);

@@ -13,7 +13,9 @@ export const safeGrep = (lines: string[], pattern: string): string[] => {
   try {
     regex = new RegExp(pattern);
   } catch (cause) {
-    throw new ToolFailure("INVALID_ARGUMENT", `grep is not a regular expression: ${(cause as Error).message}`, { cause });
+    throw new ToolFailure("INVALID_ARGUMENT", `grep is not a regular expression: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   try {
     const matches = runInNewContext("lines.map((line) => regex.test(line))", { lines, regex }, { timeout: TIMEOUT_MS });

@@ -27,7 +27,7 @@ export const getCall = defineTool({
       .string()
       .max(64)
       .optional()
-      .describe("Also return the output of the call's process from this cursor on; \"0\" for its start."),
+      .describe('Also return the output of the call\'s process from this cursor on; "0" for its start.'),
     session_id: sessionId,
   }),
   output: z.object({

@@ -41,7 +41,10 @@ export const writeFile = defineTool({
   idempotent: true,
   input: z.strictObject({
     path: path.describe("Relative to the workdir, or absolute inside it."),
-    content: z.string().max(Math.ceil((MAX_FILE_BYTES * 4) / 3) + 4).describe("The whole new content."),
+    content: z
+      .string()
+      .max(Math.ceil((MAX_FILE_BYTES * 4) / 3) + 4)
+      .describe("The whole new content."),
     encoding: z.enum(["utf8", "base64"]).default("utf8").describe("How content is written here."),
     mode: z
       .string()
@@ -77,7 +80,11 @@ export const listFiles = defineTool({
   idempotent: true,
   input: z.strictObject({
     path: path.default(".").describe("Folder, relative to the workdir or absolute inside it."),
-    glob: z.string().max(1_000).optional().describe("Only paths (relative to the folder) that match; sets depth to 20."),
+    glob: z
+      .string()
+      .max(1_000)
+      .optional()
+      .describe("Only paths (relative to the folder) that match; sets depth to 20."),
     depth: z.int().min(1).max(20).optional().describe("How many levels to list. Default 1."),
     include_hidden: z.boolean().default(false).describe("Also names that begin with a dot."),
     respect_gitignore: z.boolean().default(false).describe("Leave out what .gitignore files name."),

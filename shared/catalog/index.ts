@@ -56,5 +56,15 @@ export const toolList = tools.map(({ name, title, description, mutates, destruct
 }));
 
 export * from "./tool.ts";
-export { closeSession, createSession, getCall, getSession, killProcess, listCalls, listFiles, listProcesses, listSessions };
+export {
+  closeSession,
+  createSession,
+  getCall,
+  getSession,
+  killProcess,
+  listCalls,
+  listFiles,
+  listProcesses,
+  listSessions,
+};
 export { readFile, readProcess, runCommand, writeFile };

@@ -45,7 +45,8 @@ describe("SessionScripts", () => {
   const claimed = async () => {
     const lease = { worker: WORKER, epoch: await scripts.claim(sid, WORKER) };
     const { calls } = await scripts.next(sid, lease);
-    for (const { callId } of calls) await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
+    for (const { callId } of calls)
+      await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
     return lease;
   };
   const started = ({ calls }: { calls: { callId: CallId; start?: unknown }[] }) =>
@@ -92,8 +93,15 @@ describe("SessionScripts", () => {
     const lease = await claimed();
     const id = await queued("run_command");
     await scripts.next(sid, lease);
-    await scripts.lose(sid, lease.epoch, { owner: "w_two", state: "starting", notice: "n", unknown: "{}", reset: "{}" });
-    const fenced = async (attempt: Promise<unknown>) => expect(await attempt.catch((error: unknown) => error)).to.be.instanceOf(FencedError);
+    await scripts.lose(sid, lease.epoch, {
+      owner: "w_two",
+      state: "starting",
+      notice: "n",
+      unknown: "{}",
+      reset: "{}",
+    });
+    const fenced = async (attempt: Promise<unknown>) =>
+      expect(await attempt.catch((error: unknown) => error)).to.be.instanceOf(FencedError);
     const chunk = { callId: id, sequence: 1, offset: 0, isStderr: false, data: Buffer.from("x"), event: EVENT };
     await fenced(scripts.next(sid, lease));
     await fenced(scripts.append(sid, lease, chunk, 1_000));
@@ -119,12 +127,28 @@ describe("SessionScripts", () => {
     expect((await records.call(sid, waiting))?.state).to.equal("session_reset");
     expect((await records.process(sid, processIdOf(running)))?.status).to.equal("lost");
     expect((await submit("write_file", { key: "k", argsHash: "w" })).kind, "its key is free again").to.equal("queued");
-    const [first, second] = [(await scripts.next(sid, { worker: WORKER, epoch })).calls[0]!.callId, await queued("read_file")];
+    const [first, second] = [
+      (await scripts.next(sid, { worker: WORKER, epoch })).calls[0]!.callId,
+      await queued("read_file"),
+    ];
     const lease2 = { worker: WORKER, epoch };
     await scripts.finish(sid, lease2, { callId: first, state: "done", outcome: "{}", event: EVENT });
     await scripts.finish(sid, lease2, { callId: second, state: "done", outcome: "{}", event: EVENT });
     expect((await records.call(sid, first))?.notice).to.equal("lost it");
     expect((await records.call(sid, second))?.notice).to.equal(undefined);
+  });
+
+  it("keeps what waits in a session that was lost before anything was changed in it", async () => {
+    const epoch = await scripts.claim(sid, WORKER);
+    const [create] = (await scripts.next(sid, { worker: WORKER, epoch })).calls;
+    const waiting = await queued("run_command");
+    const to = { owner: "", state: "queued" as const, notice: "n", unknown: "{}", reset: "{}" };
+    expect(await scripts.lose(sid, epoch, to)).to.equal(2);
+    const lease = { worker: "w_two", epoch: await scripts.claim(sid, "w_two") };
+    expect(started(await scripts.next(sid, lease)), "starts again").to.deep.equal([create?.callId]);
+    const end = { state: "done" as const, outcome: "{}", event: EVENT };
+    expect(started(await scripts.finish(sid, lease, { callId: create!.callId, ...end }))).to.deep.equal([waiting]);
+    expect((await records.call(sid, create!.callId))?.notice).to.equal(undefined);
   });
 
   it("attaches the same key and arguments to the first call, and refuses the key with others", async () => {

@@ -15,7 +15,8 @@ export const useStack = (options: Omit<StackOptions, "folder"> = {}): { readonly
   after(async function () {
     this.timeout(90_000);
     const codes = await stack?.stop();
-    if (codes?.some((code) => code !== 0)) throw new Error(`a process did not end cleanly: ${codes}; logs in ${folder}`);
+    if (codes?.some((code) => code !== 0))
+      throw new Error(`a process did not end cleanly: ${codes}; logs in ${folder}`);
     await rm(folder, { recursive: true, force: true });
   });
   return {

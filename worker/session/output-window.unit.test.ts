@@ -24,7 +24,8 @@ describe("OutputWindow", () => {
     const all = lines.join("");
     const window = windowOf(1_000, ...lines);
     const text = window.text("see elsewhere");
-    const [, head, missing, tail] = /^([\s\S]*)\n\[… ([\d,]+) bytes left out; see elsewhere …\]\n([\s\S]*)$/.exec(text) ?? [];
+    const [, head, missing, tail] =
+      /^([\s\S]*)\n\[… ([\d,]+) bytes left out; see elsewhere …\]\n([\s\S]*)$/.exec(text) ?? [];
     expect(window.isTruncated).to.equal(true);
     expect(all.startsWith(`${head}\n`)).to.equal(true);
     expect(all.endsWith(`\n${tail}`)).to.equal(true);

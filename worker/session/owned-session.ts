@@ -4,7 +4,13 @@ import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { Outcome } from "../../shared/records.ts";
-import { FencedError, type Lease, type Ready, type ReadyCall, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import {
+  FencedError,
+  type Lease,
+  type Ready,
+  type ReadyCall,
+  type SessionScripts,
+} from "../../shared/redis/session-scripts.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** An outcome that is larger is only announced; whoever waits reads the record. */

@@ -92,7 +92,10 @@ export class SessionKeeper implements Service {
     if (!session) return;
     session.end();
     await this.#remove(session.workspace.container);
-    const end = { outcome: asking?.outcome ?? CLOSED, ...(asking ? { asking: asking.callId, answer: asking.answer } : {}) };
+    const end = {
+      outcome: asking?.outcome ?? CLOSED,
+      ...(asking ? { asking: asking.callId, answer: asking.answer } : {}),
+    };
     const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
     await this.deps.scripts.release(sid, session.lease.epoch, end);
     await this.deps.redis.zrem(keys.principalSessions(principal), sid);
@@ -181,7 +184,8 @@ export class SessionKeeper implements Service {
         await session.ring();
         for (const callId of session.idleDoorbells()) {
           const call = await this.#records.call(session.id, callId);
-          if (!call || isFinalState(call.state) || call.state === "detached") session.settle(callId, call?.state ?? "gone");
+          if (!call || isFinalState(call.state) || call.state === "detached")
+            session.settle(callId, call?.state ?? "gone");
         }
         if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) await this.release(session.id);
       }),

@@ -19,7 +19,8 @@ export const readFile: Executor = async (args, { workspace }) => {
   const maxBytes = isRaw ? MAX_FILE_BYTES : MAX_TEXT_BYTES;
   let file = await sandbox.readFile({ path, lineOffset: offset, lineLimit: limit, maxBytes, raw: isRaw });
   const isImage = !isRaw && file.mime.startsWith("image/");
-  if (isImage) file = await sandbox.readFile({ path, lineOffset: 1, lineLimit: 0, maxBytes: MAX_FILE_BYTES, raw: true });
+  if (isImage)
+    file = await sandbox.readFile({ path, lineOffset: 1, lineLimit: 0, maxBytes: MAX_FILE_BYTES, raw: true });
   const content = Buffer.from(file.content);
   const inBase64 = isRaw || isImage;
   return {
@@ -30,7 +31,9 @@ export const readFile: Executor = async (args, { workspace }) => {
     sha256: file.sha256,
     size_bytes: Number(file.sizeBytes),
     mime: file.mime,
-    ...(inBase64 || file.isUtf8 ? {} : { lossy: true, notice: "Bytes that are no UTF-8 are shown as U+FFFD; encoding base64 has them." }),
+    ...(inBase64 || file.isUtf8
+      ? {}
+      : { lossy: true, notice: "Bytes that are no UTF-8 are shown as U+FFFD; encoding base64 has them." }),
   };
 };
 
@@ -46,7 +49,12 @@ export const writeFile: Executor = async (args, { workspace }) => {
   const { path, content, encoding, mode, if_sha256: ifSha256 = "" } = args as unknown as WriteArguments;
   const sandbox = await workspace.sandbox();
   const bytes = decode(content, encoding);
-  const written = await sandbox.writeFile({ path, content: bytes, mode: mode ? Number.parseInt(mode, 8) : 0, ifSha256 });
+  const written = await sandbox.writeFile({
+    path,
+    content: bytes,
+    mode: mode ? Number.parseInt(mode, 8) : 0,
+    ifSha256,
+  });
   return { path, size_bytes: Number(written.sizeBytes), sha256: written.sha256, created: written.created };
 };
 

@@ -51,7 +51,8 @@ local function end_process(id, status, exit_code, signal, duration, bytes)
 end
 
 local function start_call(id, key, t, epoch, out)
-  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at')
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates')
+  if c[4] == '1' and c[1] ~= 'create_session' then redis.call('HSET', S, 'used', 1) end
   redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
   if c[1] == 'run_command' then
     redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
