@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { newIncarnationId } from "../shared/ids.ts";
+import { Records } from "../shared/records.ts";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
-import { Records } from "../shared/records.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
 import { CallConsumer } from "./call-consumer.ts";
 import type { WorkerConfig } from "./config.ts";

@@ -3,8 +3,8 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { type SessionEvent, SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import { type CallId, isSessionId, type SessionId } from "../../shared/ids.ts";
-import type { Service } from "../../shared/service.ts";
 import { keys } from "../../shared/redis/keys.ts";
+import type { Service } from "../../shared/service.ts";
 
 /** A session's channel stays subscribed this long after its last watch: most sessions are called again soon. */
 const LINGER_MS = 60_000;

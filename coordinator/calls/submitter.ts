@@ -1,9 +1,9 @@
+import type { Redis } from "ioredis";
 import type { Tool } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, newCallId, type SessionId } from "../../shared/ids.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts, Submitted } from "../../shared/redis/session-scripts.ts";
-import type { Redis } from "ioredis";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";

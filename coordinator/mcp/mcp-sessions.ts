@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { isSessionId, type CallId, type SessionId } from "../../shared/ids.ts";
+import { type CallId, isSessionId, type SessionId } from "../../shared/ids.ts";
 import { keys } from "../../shared/redis/keys.ts";
 
 const TTL_S = 7 * 86_400;

@@ -1,8 +1,8 @@
+import type { Redis } from "ioredis";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
-import type { Redis } from "ioredis";
 import type { CallWatcher } from "../calls/call-watcher.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { SessionResolver } from "../calls/session-resolver.ts";

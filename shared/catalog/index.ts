@@ -66,5 +66,8 @@ export {
   listFiles,
   listProcesses,
   listSessions,
+  readFile,
+  readProcess,
+  runCommand,
+  writeFile,
 };
-export { readFile, readProcess, runCommand, writeFile };

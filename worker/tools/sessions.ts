@@ -1,6 +1,6 @@
-import type { SessionKeeper } from "../session/session-keeper.ts";
-import type { Executor } from "../session/owned-session.ts";
 import type { Records } from "../../shared/records.ts";
+import type { Executor } from "../session/owned-session.ts";
+import type { SessionKeeper } from "../session/session-keeper.ts";
 
 /** `create_session` runs at the head of the new session's lane: it is done when the container stands. */
 export const createSession =
