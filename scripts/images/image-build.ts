@@ -14,10 +14,12 @@ export interface ImageBuild {
   contextFolder: string;
 }
 
-/** The hash that the image of this name was built from, or undefined where there is none. */
-export async function builtInputs(docker: Docker, tag: string): Promise<string | undefined> {
+/** What stands under this name now: its id and the hash that it was built from. Undefined where there is no image. */
+export async function findBuilt(docker: Docker, tag: string): Promise<{ id: string; inputs?: string } | undefined> {
   try {
-    return (await docker.getImage(tag).inspect()).Config.Labels?.[INPUTS_LABEL];
+    const { Id, Config } = await docker.getImage(tag).inspect();
+    const inputs = Config.Labels?.[INPUTS_LABEL];
+    return { id: Id, ...(inputs ? { inputs } : {}) };
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 404) return undefined;
     throw error;

@@ -3,7 +3,7 @@ import Docker from "dockerode";
 import { ensureBase } from "./base-image.ts";
 import { assembleContext, hashInputs, INPUTS, type Target } from "./build-context.ts";
 import { readHostApt } from "./host-apt.ts";
-import { buildImage, builtInputs } from "./image-build.ts";
+import { buildImage, findBuilt } from "./image-build.ts";
 
 const started = Date.now();
 const say = (line: string) =>
@@ -14,12 +14,13 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { versio
 
 try {
   await docker.ping();
-  const stale: { target: Target; tag: string; inputs: string }[] = [];
+  const stale: { target: Target; tag: string; inputs: string; oldId: string | undefined }[] = [];
   for (const target of Object.keys(INPUTS) as Target[]) {
     const tag = `codegen-mcp/${target}:${version}`;
     const inputs = await hashInputs(target);
-    if ((await builtInputs(docker, tag)) === inputs) say(`${tag} is up to date`);
-    else stale.push({ target, tag, inputs });
+    const built = await findBuilt(docker, tag);
+    if (built?.inputs === inputs) say(`${tag} is up to date`);
+    else stale.push({ target, tag, inputs, oldId: built?.id });
   }
 
   if (stale.length > 0) {
@@ -31,11 +32,17 @@ try {
       ensureBase(docker, apt, say),
       assembleContext(contextFolder, ".data/images/cache", cpu, apt),
     ]);
-    for (const { target, tag, inputs } of stale) {
+    for (const { target, tag, inputs, oldId } of stale) {
       say(`building ${tag}`);
       await buildImage(docker, { target, tag, base, inputs, contextFolder }, process.env, say);
-      const { Size } = await docker.getImage(tag).inspect();
+      const { Id, Size } = await docker.getImage(tag).inspect();
       say(`built ${tag}, ${Math.round(Size / 1e6)} MB`);
+      // The image it replaces goes, unless a container still has it; the layers that builds share stay.
+      if (oldId && oldId !== Id)
+        await docker
+          .getImage(oldId)
+          .remove({ noprune: true })
+          .catch(() => {});
     }
   }
 } catch (error) {
