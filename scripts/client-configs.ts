@@ -11,7 +11,7 @@ const json = (value: unknown): string => JSON.stringify(value, null, 2);
 export const clientConfigs = (url: string): ClientConfig[] => [
   {
     client: "Claude Code",
-    where: "`.mcp.json` in your project, or run: claude mcp add --transport http codegen " + url,
+    where: `\`.mcp.json\` in your project, or run: claude mcp add --transport http codegen ${url}`,
     text: json({ mcpServers: { codegen: { type: "http", url } } }),
   },
   { client: "VS Code", where: "`.vscode/mcp.json`", text: json({ servers: { codegen: { type: "http", url } } }) },
