@@ -24,8 +24,6 @@ const Env = CommonEnv.extend({
   AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
   /** How long a stop lets running calls go on. */
   DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
-  /** Port of /healthz and /metrics on loopback; 0 for none. */
-  METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
 }).refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" });
 
 export type WorkerConfig = z.infer<typeof Env>;

@@ -45,6 +45,9 @@ export class LaneCalls {
   async run(tool: Tool, args: Structured, caller: Caller): Promise<Structured> {
     const waitMs = typeof args.wait_ms === "number" ? args.wait_ms : WAIT_MS.default;
     const until = caller.receivedAt + waitMs;
+    if (tool.name === closeSession.name && (await this.#closeUnplaced(args, caller))) {
+      return { session_id: args.session_id, closed: true };
+    }
     const started =
       tool.name === createSession.name
         ? await this.#open(args, caller, until)
@@ -53,6 +56,12 @@ export class LaneCalls {
     const end = await this.#wait(tool, started, args, caller, until);
     const own = started.notice ? { notice: started.notice } : {};
     return end ? { ...own, ...this.#answer(end) } : { ...own, ...(await this.#unfinished(started)) };
+  }
+
+  /** A session that still waits for a worker has nobody who could close it. */
+  async #closeUnplaced(args: Structured, caller: Caller): Promise<boolean> {
+    const session = await this.deps.resolver.record(String(args.session_id), caller);
+    return session.state === "queued" && (await this.deps.opener.release(session));
   }
 
   async #open(args: Structured, caller: Caller, until: number): Promise<Started> {

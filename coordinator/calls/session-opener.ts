@@ -2,7 +2,7 @@ import type { Redis } from "ioredis";
 import { closeSession, createSession } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
-import { Records } from "../../shared/records.ts";
+import { Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
@@ -41,19 +41,18 @@ export class SessionOpener {
   async open(principal: string, rawArgs: Record<string, unknown>, waitMs: number): Promise<Opened> {
     const { idempotency_key: key, ...args } = createSession.input.parse(rawArgs);
     const argsHash = hashArguments("create_session", args);
-    const sessionId = newSessionId();
-    const earlier = key ? await this.#bindKey(principal, key, sessionId, argsHash) : undefined;
-    if (earlier) return earlier;
-    const callId = newCallId(sessionId);
+    const sessionId = key ? await this.#heldBy(principal, key, argsHash) : newSessionId();
     const { redis, scripts, watcher } = this.deps;
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
+    const callId = newCallId(sessionId);
     const { env = {}, memory_mb, cpus, idle_timeout_s } = args;
-    await scripts.open(
+    const isNew = await scripts.open(
       sessionId,
       { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
       { principal, memory_mb, cpus, idle_ms: idle_timeout_s * 1000, env: JSON.stringify(env) },
     );
+    if (!isNew) return await this.#earlier(principal, rawArgs, waitMs, sessionId);
     if ((await this.enqueue(sessionId, principal)) < 0) {
       await this.refuse(sessionId, principal, "Too many sessions wait for a worker already");
       if (key) await redis.del(keys.creationKey(principal, key));
@@ -76,6 +75,16 @@ export class SessionOpener {
     await this.deps.redis.zrem(keys.principalSessions(principal), sid);
   }
 
+  /** @returns false when a worker has claimed the session meanwhile */
+  async release({ id, principal, epoch }: SessionRecord): Promise<boolean> {
+    const outcome = JSON.stringify({
+      failure: new ToolFailure("SESSION_NOT_FOUND", "The session was closed").toRecord(),
+    });
+    const isReleased = await this.deps.scripts.release(id, epoch, { outcome });
+    if (isReleased) await this.deps.redis.zrem(keys.principalSessions(principal), id);
+    return isReleased;
+  }
+
   /** Ends a session that turned out not to be needed, whether a worker has it already or not. */
   async discard(sid: SessionId, principal: string): Promise<void> {
     const outcome = JSON.stringify({ failure: new ToolFailure("CANCELLED", "Not needed").toRecord() });
@@ -86,19 +95,23 @@ export class SessionOpener {
     await this.deps.scripts.submit(sid, { ...close, callId: newCallId(sid), principal, args, argsHash: "", key: "" });
   }
 
-  /** @returns what the key made before; undefined when it is this call's now */
-  async #bindKey(principal: string, key: string, sid: SessionId, argsHash: string): Promise<Opened | undefined> {
+  /** The session that a key stands for: a new one, or the one that an earlier call with it made or is about to make. */
+  async #heldBy(principal: string, key: string, argsHash: string): Promise<SessionId> {
+    const fresh = newSessionId();
     const redisKey = keys.creationKey(principal, key);
-    const value = `${sid} ${argsHash}`;
-    const held = await this.deps.redis.set(redisKey, value, "EX", CREATION_KEY_TTL_S, "NX", "GET");
-    if (held === null) return undefined;
-    const [first, firstHash] = held.split(" ");
-    if (firstHash !== argsHash) {
-      throw new ToolFailure("IDEMPOTENCY_CONFLICT", `idempotency_key "${key}" was used with other arguments before`);
-    }
-    const session = await this.#records.session(first as SessionId);
-    if (session) return { sessionId: session.id, callId: session.createCall };
-    await this.deps.redis.set(redisKey, value, "EX", CREATION_KEY_TTL_S); // what it made is gone
-    return undefined;
+    const held = await this.deps.redis.set(redisKey, `${fresh} ${argsHash}`, "EX", CREATION_KEY_TTL_S, "NX", "GET");
+    const [sid, hash] = (held ?? `${fresh} ${argsHash}`).split(" ");
+    if (hash === argsHash) return sid as SessionId;
+    throw new ToolFailure("IDEMPOTENCY_CONFLICT", `idempotency_key "${key}" was used with other arguments before`, {
+      hint: "Use a new key for a new session.",
+    });
+  }
+
+  /** The key's session stands already; where it was closed since, the key makes a new one. */
+  async #earlier(principal: string, args: Record<string, unknown>, waitMs: number, sid: SessionId): Promise<Opened> {
+    const session = await this.#records.session(sid);
+    if (session) return { sessionId: sid, callId: session.createCall };
+    await this.deps.redis.del(keys.creationKey(principal, String(args.idempotency_key)));
+    return await this.open(principal, args, waitMs);
   }
 }

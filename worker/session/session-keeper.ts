@@ -86,18 +86,17 @@ export class SessionKeeper implements Service {
     await Promise.allSettled([...this.#sessions.values()].map((session) => this.release(session.id)));
   }
 
-  /** Ends a session for good: its container first, so that whoever is told it is closed finds nothing left. */
-  async release(sid: SessionId, asking?: { callId: CallId; answer: string; outcome?: string }): Promise<void> {
+  /**
+   * Ends a session for good: its container first, so that whoever is told it is closed finds nothing left.
+   * @param end `outcome` of the calls that are open; `asking` is the call that wanted it, and gets `answer`
+   */
+  async release(sid: SessionId, end: { outcome?: string; asking?: CallId; answer?: string } = {}): Promise<void> {
     const session = this.#sessions.get(sid);
     if (!session) return;
     session.end();
     await this.#remove(session.workspace.container);
-    const end = {
-      outcome: asking?.outcome ?? CLOSED,
-      ...(asking ? { asking: asking.callId, answer: asking.answer } : {}),
-    };
     const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
-    await this.deps.scripts.release(sid, session.lease.epoch, end);
+    await this.deps.scripts.release(sid, session.lease.epoch, { outcome: CLOSED, ...end });
     await this.deps.redis.zrem(keys.principalSessions(principal), sid);
     this.#drop(session);
   }
@@ -129,8 +128,7 @@ export class SessionKeeper implements Service {
       log.error({ err: error, session: record.id }, "a session got no container");
       await this.#remove(sandbox);
       session.workspace.fail(error);
-      const outcome = outcomeOf(toFailure(error));
-      await this.release(record.id, { callId: record.createCall, answer: outcome, outcome }).catch((err: unknown) =>
+      await this.release(record.id, { outcome: outcomeOf(toFailure(error)) }).catch((err: unknown) =>
         log.error({ err, session: record.id }, "a session without a container could not be ended"),
       );
     }

@@ -22,6 +22,6 @@ export const closeSession =
   (keeper: SessionKeeper): Executor =>
   async (_args, { callId, workspace }) => {
     const result = { session_id: workspace.id, closed: true };
-    await keeper.release(workspace.id, { callId, answer: JSON.stringify({ result }) });
+    await keeper.release(workspace.id, { asking: callId, answer: JSON.stringify({ result }) });
     return result;
   };
