@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { StreamKind } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { fromErrno } from "./failure.ts";
 import { killUntilGone, signalAll, waitUntilGone } from "./kill-tree.ts";
-import { countOomKills } from "./oom-kills.ts";
+import type { OomKills } from "./oom-kills.ts";
 import { type OutputChunk, OutputWindow, WINDOW_BYTES } from "./output-window.ts";
 import { bearsMarker, descendantsOf, readProcessTable } from "./process-table.ts";
 import type { Runner, RunRequest } from "./runner.ts";
@@ -48,7 +48,7 @@ export class CommandProcess {
   #outputs: Socket[] = [];
   #openOutputs = 2;
   #startedAtMs = performance.now();
-  #oomKillsAtStart = countOomKills();
+  #oomKillsAtStart: number;
   #deadline: NodeJS.Timeout | undefined;
   #end:
     | { code: number | null; signal: number | null; leftSomething: boolean; durationMs: number; totalBytes: number }
@@ -64,9 +64,11 @@ export class CommandProcess {
   constructor(
     private readonly marker: string,
     runner: Runner,
+    private readonly oomKills: OomKills,
     private readonly listener: ProcessListener,
   ) {
     this.#runner = runner;
+    this.#oomKillsAtStart = oomKills.seen;
     this.window = new OutputWindow({
       onChunk: (chunk) => listener.onOutput(chunk),
       onFull: (isFull) => this.#pause(isFull),
@@ -183,7 +185,7 @@ export class CommandProcess {
       durationMs: Math.round(durationMs),
       outputBytes: this.window.totalBytes,
       leftBehind: leftSomething ? this.#find().length : 0,
-      outOfMemory: code !== 0 && countOomKills() > this.#oomKillsAtStart,
+      outOfMemory: code !== 0 && this.oomKills.refresh() > this.#oomKillsAtStart,
     };
     this.listener.onExited(this.exit);
     if (this.#runner.isGone) this.listener.onGone();

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { KnownProcess, Spawn, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { CommandProcess, type ProcessExit } from "./command-process.ts";
 import { AgentFailure, fromSystemError } from "./failure.ts";
+import { OomKills } from "./oom-kills.ts";
 import type { OutputChunk } from "./output-window.ts";
 import type { RunnerSupply } from "./runner.ts";
 
@@ -31,6 +32,7 @@ interface Known {
 export class Processes {
   readonly #known = new Map<string, Known>();
   readonly #seen = new Set<string>();
+  readonly #oomKills = new OomKills();
 
   constructor(
     private readonly deps: {
@@ -53,11 +55,14 @@ export class Processes {
       const { runners, environment, listener } = this.deps;
       const runner = await runners.take();
       const marker = `CODEGEN_CALL=${processId}`;
-      const process = new CommandProcess(marker, runner, {
+      const process = new CommandProcess(marker, runner, this.#oomKills, {
         onOutput: (chunk) => listener.onOutput(processId, chunk),
         onExited: (exit) => {
           listener.onExited(processId, exit);
-          setImmediate(() => runners.refill());
+          setImmediate(() => {
+            runners.refill();
+            this.#oomKills.refresh();
+          });
         },
         onGone: () => this.#update(processId, { isGone: true }),
       });

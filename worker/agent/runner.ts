@@ -38,7 +38,9 @@ export class Runner {
   readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #ready: Promise<boolean>;
-  #fds: { stdin: number; stdout: number; stderr: number } | undefined;
+  /** Opened while the runner waits, not when a call does. */
+  #outputs: { stdout: Socket; stderr: Socket } | undefined;
+  #stdinFd = -1;
   #listener: RunnerListener | undefined;
   #isGone = false;
   #text = "";
@@ -80,17 +82,11 @@ export class Runner {
 
   /** Only after `ready()`, and once. Throws when the runner has just been killed. */
   run(request: RunRequest, listener: RunnerListener): RunnerPipes {
-    if (this.#isGone || !this.#fds) throw new Error("the runner is gone");
-    const pipes = {
-      stdout: new Socket({ fd: this.#open(this.#fds.stdout, constants.O_RDONLY), readable: true, writable: false }),
-      stderr: new Socket({ fd: this.#open(this.#fds.stderr, constants.O_RDONLY), readable: true, writable: false }),
-      stdin: request.hasStdin
-        ? new Socket({ fd: this.#open(this.#fds.stdin, constants.O_WRONLY), readable: false, writable: true })
-        : undefined,
-    };
+    if (this.#isGone || !this.#outputs) throw new Error("the runner was killed");
+    const stdin = request.hasStdin ? this.#open(this.#stdinFd, constants.O_WRONLY) : undefined;
     this.#listener = listener;
     this.#control.write(encodeRequest(request));
-    return pipes;
+    return { ...this.#outputs, stdin };
   }
 
   /** Ends a runner that was never used. */
@@ -98,15 +94,26 @@ export class Runner {
     this.#control.end();
   }
 
-  #open(fd: number, flags: number): number {
-    return openSync(`/proc/${this.pid}/fd/${fd}`, flags | constants.O_NONBLOCK);
+  #open(fd: number, flags: typeof constants.O_RDONLY | typeof constants.O_WRONLY): Socket {
+    const ownFd = openSync(`/proc/${this.pid}/fd/${fd}`, flags | constants.O_NONBLOCK);
+    const readable = flags === constants.O_RDONLY;
+    return new Socket({ fd: ownFd, readable, writable: !readable });
+  }
+
+  #onPipes(stdin: number, stdout: number, stderr: number): void {
+    this.#stdinFd = stdin;
+    try {
+      this.#outputs = { stdout: this.#open(stdout, constants.O_RDONLY), stderr: this.#open(stderr, constants.O_RDONLY) };
+    } catch {
+      // the runner has just been killed: run() says so
+    }
   }
 
   /** True for the line that says that the runner is ready. */
   #onLine(line: string): boolean {
     const [word, ...fields] = line.split(" ");
     const [a, b, c] = fields.map(Number) as [number, number, number];
-    if (word === "pipes") this.#fds = { stdin: a, stdout: b, stderr: c };
+    if (word === "pipes") this.#onPipes(a, b, c);
     else if (word === "started") this.#listener?.onStarted(a);
     else if (word === "failed") this.#listener?.onFailed(a);
     else if (word === "exit") this.#listener?.onEnded(a, null, b === 1);
