@@ -49,6 +49,17 @@ describe("npm packages", () => {
   });
 });
 
+describe("package-lock.json", () => {
+  it("names the packages of every platform, without which npm ci refuses it", () => {
+    const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
+    const names = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    const missing = names.filter(
+      (name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)),
+    );
+    expect(missing).to.deep.equal([]);
+  });
+});
+
 describe("an engine that the setup started", () => {
   const startSleeper = () => spawn("sleep", ["60"], { stdio: "ignore" });
   const isRunning = (child) => child.exitCode === null && child.signalCode === null;
