@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ManagedProcess, StartError } from "./managed-process.ts";
+import { PrivateRedis } from "./private-redis.ts";
+
+const START_MS = 60_000;
+/** Above the drain times of both processes. */
+const STOP_MS = 70_000;
+const POLL_MS = 50;
+
+const main = (part: "coordinator" | "worker"): string =>
+  fileURLToPath(new URL(`../../${part}/main.js`, import.meta.url)); // both are built into dist/
+
+export interface StackOptions {
+  /** Redis's data, logs and sockets. */
+  folder: string;
+  deployment?: string;
+  coordinators?: number;
+  workers?: number;
+  port?: number;
+  /** Settings of both processes, over the defaults. */
+  env?: Record<string, string>;
+  redisSettings?: string[];
+}
+
+/** The whole system on one machine: a private Redis, coordinators and workers as processes of their own. */
+export class EmbeddedStack {
+  readonly coordinators: ManagedProcess[] = [];
+  readonly workers: ManagedProcess[] = [];
+  /** The coordinators' MCP URLs. */
+  readonly urls: string[] = [];
+  readonly deployment: string;
+  #started = 0;
+
+  private constructor(
+    private readonly options: StackOptions,
+    readonly redis: PrivateRedis,
+  ) {
+    this.deployment = options.deployment ?? `embedded-${randomBytes(4).toString("hex")}`;
+  }
+
+  /** Resolves when a call would be taken. @throws {StartError} with the end of the log of what did not start */
+  static async start(options: StackOptions): Promise<EmbeddedStack> {
+    await mkdir(options.folder, { recursive: true });
+    const settings = options.redisSettings ?? [];
+    const redis = await PrivateRedis.start({ folder: join(options.folder, "redis"), settings });
+    const stack = new EmbeddedStack(options, redis);
+    try {
+      for (let i = 0; i < (options.workers ?? 1); i++) await stack.addWorker();
+      for (let i = 0; i < (options.coordinators ?? 1); i++) await stack.addCoordinator();
+      await stack.#ready(options.workers ?? 1);
+      return stack;
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return this.urls[0] ?? "";
+  }
+
+  async addCoordinator(env: Record<string, string> = {}): Promise<ManagedProcess> {
+    const port = this.coordinators.length === 0 ? (this.options.port ?? 0) : 0;
+    const child = this.#launch("coordinator", { PORT: String(port), ...env });
+    this.coordinators.push(child);
+    const match = await child.line(/"url":"([^"]+)","msg":"coordinator listens"/, START_MS);
+    this.urls.push(`${match[1]}/mcp`);
+    return child;
+  }
+
+  async addWorker(env: Record<string, string> = {}): Promise<ManagedProcess> {
+    const child = this.#launch("worker", env);
+    this.workers.push(child);
+    await child.line(/"msg":"worker started"/, START_MS);
+    return child;
+  }
+
+  /** Drains and ends everything. @returns the exit codes, all 0 after a clean stop */
+  async stop(): Promise<(number | null)[]> {
+    const codes = await Promise.all(this.coordinators.map((child) => child.stop(STOP_MS)));
+    codes.push(...(await Promise.all(this.workers.map((child) => child.stop(STOP_MS)))));
+    await this.redis.stop();
+    return codes;
+  }
+
+  #launch(part: "coordinator" | "worker", env: Record<string, string>): ManagedProcess {
+    const name = `${part}-${++this.#started}`;
+    const { folder } = this.options;
+    return new ManagedProcess(name, process.execPath, ["--enable-source-maps", main(part)], {
+      logFile: join(folder, `${name}.log`),
+      env: {
+        ...process.env,
+        REDIS_URL: this.redis.url,
+        DEPLOYMENT: this.deployment,
+        RUN_DIR: join(folder, "run"),
+        ...this.options.env,
+        ...env,
+      },
+    });
+  }
+
+  async #ready(workers: number): Promise<void> {
+    const until = performance.now() + START_MS;
+    for (const url of this.urls) {
+      for (;;) {
+        const response = await fetch(new URL("/readyz", url)).catch(() => undefined);
+        const body = (await response?.json().catch(() => undefined)) as { workers?: number } | undefined;
+        if (response?.ok && (body?.workers ?? 0) >= workers) break;
+        if (performance.now() > until) throw new StartError(`${url} did not become ready: ${JSON.stringify(body)}`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    }
+  }
+}

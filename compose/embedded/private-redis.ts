@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { ManagedProcess } from "./managed-process.ts";
+
+const START_MS = 10_000;
+const STOP_MS = 10_000;
+
+/** A port that was free a moment ago, on loopback. */
+export const freePort = async (): Promise<number> =>
+  await new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+
+export interface RedisOptions {
+  folder: string;
+  /** Such as `appendfsync everysec` or `maxmemory 64mb`, over the safe defaults. */
+  settings?: string[];
+  port?: number;
+  password?: string;
+}
+
+/** A redis-server of our own on a free loopback port: append-only, never evicting, with a password that only we know. */
+export class PrivateRedis {
+  #process: ManagedProcess | undefined;
+
+  private constructor(
+    private readonly options: RedisOptions,
+    readonly port: number,
+    private readonly password: string,
+  ) {}
+
+  static async start(options: RedisOptions): Promise<PrivateRedis> {
+    const port = options.port ?? (await freePort());
+    const redis = new PrivateRedis(options, port, options.password ?? randomBytes(16).toString("hex"));
+    await redis.start();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://:${this.password}@127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Starts it again after `stop` or a kill, on the same port and data. */
+  async start(): Promise<void> {
+    const { folder, settings = [] } = this.options;
+    await mkdir(folder, { recursive: true });
+    const config = [
+      `port ${this.port}`,
+      "bind 127.0.0.1",
+      `requirepass ${this.password}`,
+      `dir ${JSON.stringify(folder)}`,
+      'save ""',
+      "appendonly yes",
+      "appendfsync always",
+      "maxmemory-policy noeviction",
+      ...settings,
+    ];
+    const logFile = join(folder, "redis.log");
+    this.#process = new ManagedProcess("redis-server", "redis-server", ["-"], { logFile, stdin: config.join("\n") });
+    await this.#process.line(/Ready to accept connections/, START_MS);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.signal(signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop(STOP_MS);
+  }
+}

@@ -1,0 +1,64 @@
+import { hostHeaderValidation, originValidation } from "@modelcontextprotocol/node";
+import { localhostAllowedHostnames } from "@modelcontextprotocol/server";
+import express, { type Express, type Request } from "express";
+import type { Redis } from "ioredis";
+import type { Registry } from "prom-client";
+import { VERSION } from "../shared/version.ts";
+import type { McpEndpoint } from "./mcp/endpoint.ts";
+
+/** Tells who sends a request, or undefined for nobody we know. */
+export type Authenticate = (request: Request) => string | undefined;
+
+/** Everyone is the same principal: for a server that only its own machine reaches. */
+export const anonymous: Authenticate = () => "anonymous";
+
+const hostOf = (bind: string): string[] =>
+  bind === "0.0.0.0" || bind === "::" ? [] : [bind.includes(":") ? `[${bind}]` : bind];
+
+/** The HTTP surface. Host and Origin are checked on every bind: a page in a browser must not reach a server by a name of its own. */
+export const createApp = (deps: {
+  mcp: McpEndpoint;
+  redis: Redis;
+  registry: Registry;
+  authenticate: Authenticate;
+  countWorkers: () => Promise<number>;
+  host: string;
+  allowedHosts: string[];
+}): Express => {
+  const { mcp, redis, registry, authenticate, countWorkers, host, allowedHosts } = deps;
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+
+  app.get("/healthz", (_, response) => {
+    response.json({ status: "ok", version: VERSION });
+  });
+  app.get("/readyz", async (_, response) => {
+    const isReady =
+      redis.status === "ready" &&
+      (await redis.ping().then(
+        () => true,
+        () => false,
+      ));
+    const workers = isReady ? await countWorkers().catch(() => 0) : 0;
+    response.status(isReady ? 200 : 503).json({ redis: isReady ? "ok" : "unreachable", workers });
+  });
+  app.get("/metrics", async (_, response) => {
+    response.type(registry.contentType).send(await registry.metrics());
+  });
+
+  const names = [...localhostAllowedHostnames(), ...hostOf(host), ...allowedHosts];
+  const isHostAllowed = hostHeaderValidation(names);
+  const isOriginAllowed = originValidation(names);
+  app.all("/mcp", (request, response, next) => {
+    if (!isHostAllowed(request, response) || !isOriginAllowed(request, response)) return;
+    const principal = authenticate(request);
+    if (principal === undefined) {
+      response.status(401).json({ jsonrpc: "2.0", error: { code: -32_000, message: "Unauthorized" }, id: null });
+      return;
+    }
+    const auth = { token: "", clientId: principal, scopes: [] };
+    mcp.handle(Object.assign(request, { auth }), response).catch(next);
+  });
+  return app;
+};

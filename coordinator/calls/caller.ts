@@ -1,0 +1,23 @@
+import type { SessionId } from "../../shared/ids.ts";
+
+/** Told of a call's progress while its client waits. */
+export interface ProgressSink {
+  /** Text of output as it came. */
+  output(data: Buffer, isStderr: boolean): void;
+  /** The call waits: `position` calls or sessions (itself included) are to be served until it is. */
+  queued(position: number): void;
+}
+
+/** Who calls, how they want to be told, and where their session is named when the arguments name none. */
+export interface Caller {
+  principal: string;
+  /** `performance.now()` when the request came in: waits count from here. */
+  receivedAt: number;
+  /** Aborted when a 2026-era client goes away; 2025-era disconnects cancel nothing. */
+  signal: AbortSignal | undefined;
+  progress: ProgressSink | undefined;
+  /** The `Mcp-Session-Id` of a 2025-era client, and the session bound to it. */
+  mcpSession: { id: string; boundSession: SessionId | undefined } | undefined;
+  /** Runs once the call's id is known and its record stands. */
+  onSubmitted?: (sid: SessionId, callId: string) => void;
+}

@@ -1,0 +1,163 @@
+import { closeSession, createSession, type Tool, WAIT_MS } from "../../shared/catalog/index.ts";
+import { ToolFailure } from "../../shared/failure.ts";
+import { type CallId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import type { Records } from "../../shared/records.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { CallEnd, CallWaiter } from "./call-waiter.ts";
+import type { Caller } from "./caller.ts";
+import type { SessionOpener } from "./session-opener.ts";
+import { type SessionResolver, sessionNotFound } from "./session-resolver.ts";
+import type { Submitter } from "./submitter.ts";
+
+/** A 2026-era client that left gets this long to repeat a call with the same key before the call is cancelled. */
+const REATTACH_MS = 10_000;
+
+type Structured = Record<string, unknown>;
+interface Started {
+  sessionId: SessionId;
+  callId: CallId;
+  notice?: string;
+}
+
+/** Serves the tools that run on a worker: submits, waits softly, and answers with the end or how to follow the call. */
+export class LaneCalls {
+  /** How many requests wait for a call here; a client that left cancels only what nobody else waits for. */
+  readonly #waiting = new Map<CallId, number>();
+  #isDraining = false;
+
+  constructor(
+    private readonly deps: {
+      resolver: SessionResolver;
+      opener: SessionOpener;
+      submitter: Submitter;
+      waiter: CallWaiter;
+      records: Records;
+      scripts: SessionScripts;
+    },
+  ) {}
+
+  /** From now on a closed response is our own doing and cancels nothing. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** @throws {ToolFailure} with the tool's own failure, or why it was not taken */
+  async run(tool: Tool, args: Structured, caller: Caller): Promise<Structured> {
+    const waitMs = typeof args.wait_ms === "number" ? args.wait_ms : WAIT_MS.default;
+    const until = caller.receivedAt + waitMs;
+    if (tool.name === closeSession.name && (await this.#closeUnplaced(args, caller))) {
+      return { session_id: args.session_id, closed: true };
+    }
+    const started =
+      tool.name === createSession.name
+        ? await this.#open(args, caller, until)
+        : await this.#submit(tool, args, caller, until);
+    caller.onSubmitted?.(started.sessionId, started.callId);
+    const end = await this.#wait(tool, started, args, caller, until);
+    const own = started.notice ? { notice: started.notice } : {};
+    return end ? { ...own, ...this.#answer(end) } : { ...own, ...(await this.#unfinished(started)) };
+  }
+
+  /** A session that still waits for a worker has nobody who could close it. */
+  async #closeUnplaced(args: Structured, caller: Caller): Promise<boolean> {
+    const session = await this.deps.resolver.record(String(args.session_id), caller);
+    return session.state === "queued" && (await this.deps.opener.release(session));
+  }
+
+  async #open(args: Structured, caller: Caller, until: number): Promise<Started> {
+    return await this.deps.opener.open(caller.principal, args, until - performance.now());
+  }
+
+  async #submit(tool: Tool, args: Structured, caller: Caller, until: number): Promise<Started> {
+    const {
+      session_id: named,
+      idempotency_key: key,
+      ...rest
+    } = args as Structured & {
+      session_id?: string;
+      idempotency_key?: string;
+    };
+    const { resolver, submitter } = this.deps;
+    const attempt = async (sessionId: SessionId): Promise<CallId | undefined> =>
+      await submitter.submit({
+        sessionId,
+        principal: caller.principal,
+        tool,
+        args: rest,
+        key,
+        waitMs: until - performance.now(),
+      });
+    const resolved = await resolver.resolve(named, caller);
+    const callId = await attempt(resolved.sessionId);
+    if (callId) return { ...resolved, callId };
+    if (named !== undefined || tool.name === closeSession.name) throw sessionNotFound(named ?? resolved.sessionId);
+    const replaced = await resolver.replace(resolved.sessionId, caller);
+    const again = await attempt(replaced.sessionId);
+    if (!again) throw sessionNotFound(replaced.sessionId);
+    return { ...replaced, callId: again };
+  }
+
+  async #wait(
+    tool: Tool,
+    { sessionId, callId }: Started,
+    args: Structured,
+    caller: Caller,
+    until: number,
+  ): Promise<CallEnd | undefined> {
+    this.#waiting.set(callId, (this.#waiting.get(callId) ?? 0) + 1);
+    try {
+      return await this.deps.waiter.wait(sessionId, callId, {
+        until,
+        progress: caller.progress,
+        signal: caller.signal,
+        onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),
+      });
+    } finally {
+      const left = (this.#waiting.get(callId) ?? 1) - 1;
+      if (left > 0) this.#waiting.set(callId, left);
+      else this.#waiting.delete(callId);
+      if (caller.signal?.aborted) this.#abandon(sessionId, callId, args.idempotency_key !== undefined);
+    }
+  }
+
+  /** The client went away: nobody will read the answer, so the call is cancelled unless it is asked for again. */
+  #abandon(sid: SessionId, callId: CallId, hasKey: boolean): void {
+    const cancel = async (): Promise<void> => {
+      if (!this.#waiting.has(callId) && !this.#isDraining) await this.cancel(sid, callId);
+    };
+    const timer = setTimeout(() => void cancel().catch(() => {}), hasKey ? REATTACH_MS : 0); // Redis away: it just ends
+    timer.unref();
+  }
+
+  async cancel(sid: SessionId, callId: CallId): Promise<void> {
+    const failure = new ToolFailure("CANCELLED", "The call was cancelled before it started").toRecord();
+    await this.deps.scripts.cancel(sid, callId, JSON.stringify({ failure }));
+  }
+
+  async #stillQueued(tool: Tool, sid: SessionId, callId: CallId, caller: Caller): Promise<void> {
+    const { records, opener, submitter } = this.deps;
+    const session = await records.session(sid);
+    if (session?.state === "queued") {
+      const position = await opener.enqueue(sid, caller.principal);
+      if (position > 0) caller.progress?.queued(position);
+      return;
+    }
+    caller.progress?.queued(await records.lanePosition(sid, callId));
+    if (tool.class === "lane") await submitter.ringAgain(sid, callId, tool.name);
+  }
+
+  #answer({ outcome, notice }: CallEnd): Structured {
+    if ("failure" in outcome) {
+      const { code, message, hint } = outcome.failure;
+      throw new ToolFailure(code, notice ? `${message} (${notice})` : message, hint ? { hint } : {});
+    }
+    return notice ? { ...outcome.result, notice } : outcome.result;
+  }
+
+  async #unfinished({ sessionId, callId }: Started): Promise<Structured> {
+    const call = await this.deps.records.call(sessionId, callId);
+    const status = call?.state === "queued" ? "queued" : "running";
+    const process = call?.tool === "run_command" ? { process_id: processIdOf(callId) } : {};
+    return { status, call_id: callId, session_id: sessionId, ...process };
+  }
+}

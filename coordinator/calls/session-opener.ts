@@ -1,0 +1,117 @@
+import type { Redis } from "ioredis";
+import { closeSession, createSession } from "../../shared/catalog/index.ts";
+import { ToolFailure } from "../../shared/failure.ts";
+import { type CallId, newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
+import { Records, type SessionRecord } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import type { Placement } from "../../shared/redis/placement.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { hashArguments } from "./arguments-hash.ts";
+import type { CallWatcher } from "./call-watcher.ts";
+import type { Doorbells } from "./doorbells.ts";
+
+const CREATION_KEY_TTL_S = 86_400;
+
+export interface Opened {
+  sessionId: SessionId;
+  callId: CallId;
+}
+
+/** Makes session records and puts them in the line for a worker. */
+export class SessionOpener {
+  readonly #records: Records;
+
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      scripts: SessionScripts;
+      placement: Placement;
+      watcher: CallWatcher;
+      doorbells: Doorbells;
+    },
+    private readonly maxWaiting: number,
+  ) {
+    this.#records = new Records(deps.redis);
+  }
+
+  /**
+   * @param rawArgs `create_session` arguments, checked
+   * @throws {ToolFailure} NO_CAPACITY when too many sessions wait; IDEMPOTENCY_CONFLICT for a key with other arguments
+   */
+  async open(principal: string, rawArgs: Record<string, unknown>, waitMs: number): Promise<Opened> {
+    const { idempotency_key: key, ...args } = createSession.input.parse(rawArgs);
+    const argsHash = hashArguments("create_session", args);
+    const sessionId = key ? await this.#heldBy(principal, key, argsHash) : newSessionId();
+    const { redis, scripts, watcher } = this.deps;
+    await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
+    await watcher.listen(sessionId);
+    const callId = newCallId(sessionId);
+    const { env = {}, memory_mb, cpus, idle_timeout_s } = args;
+    const isNew = await scripts.open(
+      sessionId,
+      { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
+      { principal, memory_mb, cpus, idle_ms: idle_timeout_s * 1000, env: JSON.stringify(env) },
+    );
+    if (!isNew) return await this.#earlier(principal, rawArgs, waitMs, sessionId);
+    if ((await this.enqueue(sessionId, principal)) < 0) {
+      await this.refuse(sessionId, principal, "Too many sessions wait for a worker already");
+      if (key) await redis.del(keys.creationKey(principal, key));
+    }
+    return { sessionId, callId };
+  }
+
+  /** @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
+  async enqueue(sid: SessionId, principal: string): Promise<number> {
+    const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting);
+    if (position > 0) this.deps.doorbells.ringPlacement(sid);
+    return position;
+  }
+
+  /** Ends a session that no worker has (any more): its calls fail with NO_CAPACITY. */
+  async refuse(sid: SessionId, principal: string, why: string, epoch = 0): Promise<void> {
+    const hint = "Try again later, or close sessions that are no longer needed.";
+    const failure = new ToolFailure("NO_CAPACITY", why, { hint }).toRecord();
+    await this.deps.scripts.release(sid, epoch, { outcome: JSON.stringify({ failure }) });
+    await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+  }
+
+  /** @returns false when a worker has claimed the session meanwhile */
+  async release({ id, principal, epoch }: SessionRecord): Promise<boolean> {
+    const outcome = JSON.stringify({
+      failure: new ToolFailure("SESSION_NOT_FOUND", "The session was closed").toRecord(),
+    });
+    const isReleased = await this.deps.scripts.release(id, epoch, { outcome });
+    if (isReleased) await this.deps.redis.zrem(keys.principalSessions(principal), id);
+    return isReleased;
+  }
+
+  /** Ends a session that turned out not to be needed, whether a worker has it already or not. */
+  async discard(sid: SessionId, principal: string): Promise<void> {
+    const outcome = JSON.stringify({ failure: new ToolFailure("CANCELLED", "Not needed").toRecord() });
+    await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+    if (await this.deps.scripts.release(sid, 0, { outcome })) return;
+    const close = { tool: closeSession.name, class: "control", mutates: true, waitMs: 0, maxDepth: 1_000 } as const;
+    const args = JSON.stringify({ session_id: sid });
+    await this.deps.scripts.submit(sid, { ...close, callId: newCallId(sid), principal, args, argsHash: "", key: "" });
+  }
+
+  /** The session that a key stands for: a new one, or the one that an earlier call with it made or is about to make. */
+  async #heldBy(principal: string, key: string, argsHash: string): Promise<SessionId> {
+    const fresh = newSessionId();
+    const redisKey = keys.creationKey(principal, key);
+    const held = await this.deps.redis.set(redisKey, `${fresh} ${argsHash}`, "EX", CREATION_KEY_TTL_S, "NX", "GET");
+    const [sid, hash] = (held ?? `${fresh} ${argsHash}`).split(" ");
+    if (hash === argsHash) return sid as SessionId;
+    throw new ToolFailure("IDEMPOTENCY_CONFLICT", `idempotency_key "${key}" was used with other arguments before`, {
+      hint: "Use a new key for a new session.",
+    });
+  }
+
+  /** The key's session stands already; where it was closed since, the key makes a new one. */
+  async #earlier(principal: string, args: Record<string, unknown>, waitMs: number, sid: SessionId): Promise<Opened> {
+    const session = await this.#records.session(sid);
+    if (session) return { sessionId: sid, callId: session.createCall };
+    await this.deps.redis.del(keys.creationKey(principal, String(args.idempotency_key)));
+    return await this.open(principal, args, waitMs);
+  }
+}

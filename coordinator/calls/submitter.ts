@@ -1,0 +1,94 @@
+import type { Redis } from "ioredis";
+import type { Tool } from "../../shared/catalog/index.ts";
+import { ToolFailure } from "../../shared/failure.ts";
+import { type CallId, newCallId, type SessionId } from "../../shared/ids.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import type { SessionScripts, Submitted } from "../../shared/redis/session-scripts.ts";
+import { hashArguments } from "./arguments-hash.ts";
+import type { CallWatcher } from "./call-watcher.ts";
+import type { Doorbells } from "./doorbells.ts";
+import type { MemoryGuard } from "./memory-guard.ts";
+
+/** Control calls have a list of their own, so that a full lane never keeps anybody from killing or closing. */
+const MAX_CONTROLS = 1_000;
+
+export interface Submission {
+  sessionId: SessionId;
+  principal: string;
+  tool: Tool;
+  /** Checked arguments without `session_id` and `idempotency_key`. */
+  args: Record<string, unknown>;
+  key: string | undefined;
+  waitMs: number;
+}
+
+/** Writes a call's record and rings its owner. After it the call survives whatever happens to this process. */
+export class Submitter {
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      scripts: SessionScripts;
+      watcher: CallWatcher;
+      doorbells: Doorbells;
+      memory: MemoryGuard;
+    },
+    private readonly maxDepth: number,
+  ) {}
+
+  /**
+   * @returns the call, new or the earlier one of the same key; undefined when the session is gone
+   * @throws {ToolFailure} QUEUE_FULL, IDEMPOTENCY_CONFLICT
+   */
+  async submit(submission: Submission): Promise<CallId | undefined> {
+    const { sessionId, principal, tool, args, key, waitMs } = submission;
+    const { scripts, watcher, memory } = this.deps;
+    memory.admit();
+    await watcher.listen(sessionId);
+    const submitted = await scripts.submit(sessionId, {
+      callId: newCallId(sessionId),
+      principal,
+      tool: tool.name,
+      class: tool.class === "control" ? "control" : "lane",
+      mutates: tool.mutates,
+      args: JSON.stringify(args),
+      argsHash: hashArguments(tool.name, args),
+      key: key ?? "",
+      waitMs: Math.max(0, Math.round(waitMs)),
+      maxDepth: tool.class === "control" ? MAX_CONTROLS : this.maxDepth,
+    });
+    return this.#admit(submitted, submission);
+  }
+
+  /** Rings again for a call that is still queued: its doorbell may be lost. */
+  async ringAgain(sid: SessionId, callId: CallId, tool: string): Promise<void> {
+    const { redis, doorbells } = this.deps;
+    const [owner, epoch] = await redis.hmget(keys.session(sid), "owner", "epoch");
+    if (!owner) return;
+    const ring = await redis.hincrby(keys.session(sid), "ring", 1);
+    doorbells.ringCall(owner, { sessionId: sid, callId, tool, epoch: Number(epoch), ring });
+  }
+
+  #admit(submitted: Submitted, { sessionId, tool, key }: Submission): CallId | undefined {
+    switch (submitted.kind) {
+      case "gone":
+        return undefined;
+      case "conflict":
+        throw new ToolFailure("IDEMPOTENCY_CONFLICT", `idempotency_key "${key}" was used with other arguments before`, {
+          hint: "Use a new key for a new call.",
+        });
+      case "full":
+        throw new ToolFailure("QUEUE_FULL", `${submitted.depth} calls wait or run in this session already`, {
+          hint: "Wait for some of them to end, then repeat the call; it has not started.",
+        });
+      case "attached":
+        return submitted.callId;
+      case "queued": {
+        const { callId, owner, epoch, ring } = submitted;
+        if (owner && tool.class === "lane") {
+          this.deps.doorbells.ringCall(owner, { sessionId, callId, tool: tool.name, epoch, ring });
+        }
+        return callId;
+      }
+    }
+  }
+}

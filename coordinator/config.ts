@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { CommonEnv, parseEnv } from "../shared/config.ts";
+
+const names = z
+  .string()
+  .default("")
+  .transform((text) =>
+    text
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean),
+  );
+
+// Durations in ms; the same names, explained, in compose/.env.example
+const Env = CommonEnv.extend({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
+  /** Host names, besides loopback ones, that requests may name in Host and Origin. */
+  ALLOWED_HOSTS: names,
+  MAX_BODY_BYTES: z.coerce
+    .number()
+    .int()
+    .min(65_536)
+    .default(16 * 1024 * 1024),
+  /** Calls that one session may hold, waiting and running. */
+  MAX_LANE_DEPTH: z.coerce.number().int().min(1).default(64),
+  /** Sessions that may wait for a worker, and for how long. */
+  MAX_WAITING_SESSIONS: z.coerce.number().int().min(1).default(200),
+  PLACEMENT_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
+  /** How long a stop waits for answers that are under way. */
+  DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
+});
+
+export type CoordinatorConfig = z.infer<typeof Env>;
+export const parseConfig = (env: NodeJS.ProcessEnv): CoordinatorConfig => parseEnv(Env, env);

@@ -1,0 +1,130 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { Registry } from "prom-client";
+import { Records } from "../shared/records.ts";
+import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
+import { Placement } from "../shared/redis/placement.ts";
+import { SessionScripts } from "../shared/redis/session-scripts.ts";
+import { type Service, stopInReverse } from "../shared/service.ts";
+import { type Authenticate, anonymous, createApp } from "./app.ts";
+import { CallWaiter } from "./calls/call-waiter.ts";
+import { CallWatcher } from "./calls/call-watcher.ts";
+import { Doorbells } from "./calls/doorbells.ts";
+import { LaneCalls } from "./calls/lane-calls.ts";
+import { MemoryGuard } from "./calls/memory-guard.ts";
+import { PlacementKeeper } from "./calls/placement-keeper.ts";
+import { SessionOpener } from "./calls/session-opener.ts";
+import { SessionResolver } from "./calls/session-resolver.ts";
+import { Submitter } from "./calls/submitter.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { McpEndpoint } from "./mcp/endpoint.ts";
+import { LegacyLeg } from "./mcp/legacy-leg.ts";
+import { McpSessions } from "./mcp/mcp-sessions.ts";
+import { RedisEventBus } from "./mcp/redis-event-bus.ts";
+import { CallMetrics } from "./metrics.ts";
+import { ToolService } from "./tool-service.ts";
+import { ProcessTools } from "./tools/process-tools.ts";
+import { RecordTools } from "./tools/record-tools.ts";
+import { WorkerReaper } from "./worker-reaper.ts";
+
+/** One coordinator replica, wired. It listens at once; `/readyz` says when Redis is there. */
+export class Coordinator implements Service {
+  readonly #server: Server;
+  readonly #services: Service[];
+  readonly #mcp: McpEndpoint;
+  readonly #lane: LaneCalls;
+  readonly #redis;
+  readonly #subscriber;
+  readonly #queueRedis;
+  readonly #starting = new AbortController();
+  #isStarted = false;
+
+  constructor(
+    private readonly config: CoordinatorConfig,
+    private readonly log: Logger,
+    authenticate: Authenticate = anonymous,
+  ) {
+    const redis = createRedis(config.REDIS_URL, "failFast", log);
+    const subscriber = createRedis(config.REDIS_URL, "subscriber", log);
+    const queueRedis = createRedis(config.REDIS_URL, "failFast", log);
+    this.#redis = redis;
+    this.#subscriber = subscriber;
+    this.#queueRedis = queueRedis;
+
+    const records = new Records(redis);
+    const scripts = new SessionScripts(redis);
+    const placement = new Placement(redis);
+    const watcher = new CallWatcher({ subscriber, log });
+    const doorbells = new Doorbells({ redis: queueRedis, log });
+    const memory = new MemoryGuard({ redis, log });
+    const opener = new SessionOpener({ redis, scripts, placement, watcher, doorbells }, config.MAX_WAITING_SESSIONS);
+    const resolver = new SessionResolver({ redis, records, opener });
+    const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);
+    const waiter = new CallWaiter({ watcher, records });
+    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts });
+
+    const registry = new Registry();
+    const tools = new ToolService({
+      lane: this.#lane,
+      records: new RecordTools({ redis, records, resolver, waiter }),
+      processes: new ProcessTools({ redis, records, resolver, watcher }),
+      metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
+      log,
+    });
+    const sessions = new McpSessions(redis);
+    const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
+    const bus = new RedisEventBus({ redis, subscriber, log });
+    this.#mcp = new McpEndpoint({ tools, legacy, bus, log }, config.MAX_BODY_BYTES);
+    const keeper = new PlacementKeeper({ redis, placement, opener, log }, config.PLACEMENT_TIMEOUT_MS);
+    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
+    this.#services = [watcher, doorbells, memory, keeper, reaper, bus];
+
+    const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
+    const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
+    const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, host, allowedHosts });
+    this.#server = createServer(app);
+    this.#server.keepAliveTimeout = 65_000; // longer than the proxies in front, so that they never reuse a closed one
+  }
+
+  /** Such as `http://127.0.0.1:8080`; known once `start` resolved. */
+  get url(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo;
+    return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Resolves when it listens. Waits for Redis in the background; calls are refused until it is there. */
+  async start(): Promise<void> {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#server.listen(this.config.PORT, this.config.HOST);
+    await once(this.#server, "listening");
+    this.log.info({ url: this.url }, "coordinator listens");
+    void this.#startServices().catch((err: unknown) => this.log.error({ err }, "start failed"));
+  }
+
+  /** Takes no new requests, lets open answers end for `DRAIN_MS`, then closes. None of their calls is cancelled. */
+  async stop(): Promise<void> {
+    if (!this.#isStarted) return;
+    this.#isStarted = false;
+    this.#starting.abort();
+    this.#lane.drain();
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeIdleConnections();
+    await Promise.race([closed, sleep(this.config.DRAIN_MS, undefined, { ref: false })]);
+    await this.#mcp.close();
+    this.#server.closeAllConnections();
+    await closed;
+    await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
+    await Promise.all([this.#redis, this.#subscriber, this.#queueRedis].map(closeRedis));
+  }
+
+  async #startServices(): Promise<void> {
+    const connections = [this.#redis, this.#subscriber, this.#queueRedis];
+    await Promise.all(connections.map((redis) => whenReady(redis, this.#starting.signal)));
+    for (const service of this.#services) if (!this.#starting.signal.aborted) await service.start();
+    if (!this.#starting.signal.aborted) this.log.info("coordinator is ready");
+  }
+}

@@ -1,0 +1,67 @@
+import { toNodeHandler } from "@modelcontextprotocol/node";
+import {
+  type AuthInfo,
+  createMcpHandler,
+  isJsonContentType,
+  isLegacyRequest,
+  type McpHttpHandler,
+} from "@modelcontextprotocol/server";
+import type { Logger } from "pino";
+import type { ToolService } from "../tool-service.ts";
+import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
+import type { RedisEventBus } from "./redis-event-bus.ts";
+import { createServer } from "./server-factory.ts";
+
+/** Below the 15 s after which common proxies think a quiet stream dead. */
+const KEEP_ALIVE_MS = 10_000;
+
+/** The one URL for both protocol eras: reads and parses a body once, and hands it to the leg that serves its era. */
+export class McpEndpoint {
+  readonly #modern: McpHttpHandler;
+  /** Express handler; expects `req.auth.clientId` to be the principal. */
+  readonly handle;
+
+  constructor(
+    private readonly deps: { tools: ToolService; legacy: LegacyLeg; bus: RedisEventBus; log: Logger },
+    maxBodyBytes: number,
+  ) {
+    const onerror = (err: Error): void => deps.log.debug({ err }, "MCP request error");
+    this.#modern = createMcpHandler(
+      ({ authInfo }) =>
+        createServer(deps.tools, {
+          era: "modern",
+          principal: authInfo?.clientId ?? "",
+          receivedAt: performance.now(),
+          mcpSession: undefined,
+        }),
+      { legacy: "reject", bus: deps.bus, responseMode: "sse", keepAliveMs: KEEP_ALIVE_MS, onerror },
+    );
+    this.handle = toNodeHandler(
+      { fetch: (request, options) => this.#fetch(request, options?.authInfo) },
+      { maxRequestBodySize: maxBodyBytes, onerror },
+    );
+  }
+
+  /** Ends open 2026-era streams. None of their calls is cancelled. */
+  async close(): Promise<void> {
+    await this.#modern.close();
+  }
+
+  async #fetch(request: Request, authInfo: AuthInfo | undefined): Promise<Response> {
+    const receivedAt = performance.now();
+    let body: unknown;
+    if (request.method === "POST") {
+      if (!isJsonContentType(request.headers.get("content-type") ?? "")) {
+        return rpcError(415, -32_000, "Unsupported Media Type: Content-Type must be application/json");
+      }
+      try {
+        body = JSON.parse(await request.text());
+      } catch {
+        return rpcError(400, -32_700, "Parse error: the body is not JSON");
+      }
+    }
+    return (await isLegacyRequest(request, body))
+      ? await this.deps.legacy.fetch(request, body, authInfo?.clientId ?? "", receivedAt)
+      : await this.#modern.fetch(request, { ...(authInfo ? { authInfo } : {}), parsedBody: body });
+  }
+}

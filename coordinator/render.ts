@@ -1,0 +1,68 @@
+type Structured = Record<string, unknown>;
+type Render = (result: Structured) => string;
+
+const seconds = (ms: unknown): string => (typeof ms === "number" ? ` in ${(ms / 1000).toFixed(2)} s` : "");
+const block = (name: string, text: unknown): string => (text ? `\n--- ${name} ---\n${text}` : "");
+
+const END: Record<string, (r: Structured) => string> = {
+  exited: (r) => `exit code ${r.exit_code}`,
+  timed_out: () => "timed out; the whole process tree was killed",
+  killed: (r) => `killed${r.signal ? ` by ${r.signal}` : ""}`,
+  lost: () => "lost with its container",
+  running: (r) => `running as ${r.process_id}`,
+};
+const end = (r: Structured): string => (END[String(r.status)]?.(r) ?? String(r.status)) + seconds(r.duration_ms);
+
+const command: Render = (r) =>
+  `${end(r)}${r.status === "running" ? "; follow it with read_process" : ""}${block("stdout", r.stdout)}${block("stderr", r.stderr)}`;
+
+const rows = (list: unknown, line: (row: Structured) => string, none: string): string =>
+  Array.isArray(list) && list.length > 0 ? (list as Structured[]).map(line).join("\n") : none;
+const more = (r: Structured): string => (r.truncated ? "\n(more were left out; raise limit)" : "");
+const session = (s: Structured): string =>
+  `${s.session_id}  ${s.state}${s.workdir ? `  ${s.workdir}` : ""}  expires ${s.expires_at}`;
+
+/** What a model reads of each tool's result; the structured result stands beside it. */
+const RENDER: Record<string, Render> = {
+  create_session: (r) => `Session ${r.session_id} is ready; its workdir is ${r.workdir}.`,
+  get_session: (r) => `${session(r)}\n${r.calls_open} calls open, ${r.processes_running} processes running`,
+  list_sessions: (r) => rows(r.sessions, session, "No sessions.") + more(r),
+  close_session: () => "The session is closed.",
+  run_command: command,
+  read_process: (r) =>
+    `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}]`,
+  kill_process: (r) => `${r.process_id}: ${end(r)}`,
+  list_processes: (r) =>
+    rows(r.processes, (p) => `${p.process_id}  ${end(p)}  ${p.output_bytes} bytes  ${p.command}`, "No processes.") +
+    more(r),
+  read_file: (r) =>
+    String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
+  write_file: (r) => `${r.created ? "Created" : "Replaced"} ${r.path} (${r.size_bytes} bytes).`,
+  list_files: (r) =>
+    rows(
+      r.entries,
+      (e) => `${e.path}${e.type === "dir" ? "/" : ""}  ${e.type === "file" ? `${e.size_bytes} bytes` : e.type}`,
+      "No files.",
+    ) + more(r),
+  get_call: (r) => {
+    const failure = r.failure as Structured | undefined;
+    const result = r.result as Structured | undefined;
+    const told = failure
+      ? `\n${failure.code}: ${failure.message}`
+      : result
+        ? `\n${render(String(r.tool), result)}`
+        : "";
+    return `${r.call_id} (${r.tool}): ${r.state}${told}${block("output", r.output)}`;
+  },
+  list_calls: (r) =>
+    rows(r.calls, (c) => `${c.call_id}  ${c.tool}  ${c.state}  ${c.submitted_at}`, "No calls.") + more(r),
+};
+
+/** One readable text for a tool's structured result, its notice first. */
+export const render = (tool: string, result: Structured): string => {
+  const notice = result.notice ? `Note: ${result.notice}\n` : "";
+  if (result.status === "queued" || (result.status === "running" && tool !== "run_command" && !result.process_id)) {
+    return `${notice}The call ${result.call_id} is ${result.status}; get_call gives its result.`;
+  }
+  return notice + (RENDER[tool]?.(result) ?? JSON.stringify(result));
+};

@@ -1,0 +1,126 @@
+import type { Redis } from "ioredis";
+import { ToolFailure } from "../../shared/failure.ts";
+import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
+import type { ProcessRecord, Records } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import type { CallWatcher } from "../calls/call-watcher.ts";
+import type { Caller } from "../calls/caller.ts";
+import type { SessionResolver } from "../calls/session-resolver.ts";
+import { readOutput } from "./output-cursor.ts";
+import { pickLines } from "./pick-lines.ts";
+
+type Structured = Record<string, unknown>;
+
+/** Events may be lost, so a wait for output looks by itself this often. */
+const REREAD_MS = 1_000;
+const COMMAND_SHOWN = 200;
+
+interface ReadArguments {
+  process_id: string;
+  cursor?: string;
+  wait_ms: number;
+  tail_lines?: number;
+  grep?: string;
+}
+
+export const noProcess = (id: string): ToolFailure =>
+  new ToolFailure("NOT_FOUND", `There is no process "${id}"; finished ones are kept for an hour`, {
+    hint: "list_processes shows a session's processes.",
+  });
+
+/** The tools that read processes from Redis: their output and how they ended. */
+export class ProcessTools {
+  constructor(
+    private readonly deps: { redis: Redis; records: Records; resolver: SessionResolver; watcher: CallWatcher },
+  ) {}
+
+  async readProcess(args: ReadArguments, caller: Caller): Promise<Structured> {
+    const { sid, id } = await this.#own(args.process_id, caller);
+    const callId = callIdOf(id);
+    const until = caller.receivedAt + args.wait_ms;
+    await this.deps.watcher.listen(sid);
+    for (;;) {
+      const changed = this.#nextEvent(sid, id, until, caller.signal);
+      const process = await this.deps.records.process(sid, id);
+      if (!process) throw noProcess(args.process_id);
+      const page = await this.#read(sid, callId, args);
+      const isNews = page.isNews || process.status !== "running";
+      if (isNews || performance.now() >= until || caller.signal?.aborted) {
+        changed.cancel();
+        return { ...describe(process), output: page.text, ...paging(page, process) };
+      }
+      await changed.promise;
+    }
+  }
+
+  /** One page; or, where lines are to be picked, whatever there is from the cursor on. */
+  async #read(sid: SessionId, callId: CallId, { cursor, tail_lines: tail, grep }: ReadArguments) {
+    const page = await readOutput(this.deps.records, sid, callId, cursor);
+    if (tail === undefined && grep === undefined) {
+      return { ...page, text: page.data.toString(), isNews: page.data.length > 0 };
+    }
+    const parts = [page.data];
+    let last = page;
+    while (last.hasMore) {
+      last = await readOutput(this.deps.records, sid, callId, last.nextCursor);
+      parts.push(last.data);
+    }
+    const text = pickLines(Buffer.concat(parts).toString(), { tail, grep });
+    return { nextCursor: last.nextCursor, hasMore: false, text, isNews: parts.some((part) => part.length > 0) };
+  }
+
+  async listProcesses(args: { session_id?: string; limit: number }, caller: Caller): Promise<Structured> {
+    const { records, resolver, redis } = this.deps;
+    const session = await resolver.record(args.session_id, caller);
+    const found = await records.processes(session.id, args.limit + 1);
+    const processes = await Promise.all(
+      found.slice(0, args.limit).map(async (process) => {
+        const raw = (await redis.hget(keys.call(session.id, callIdOf(process.id)), "args")) ?? "{}";
+        const { command = "" } = JSON.parse(raw) as { command?: string };
+        const started = new Date(process.startedAt).toISOString();
+        return { ...describe(process), command: shorten(command), started_at: started, output_bytes: process.bytes };
+      }),
+    );
+    return { processes, truncated: found.length > args.limit };
+  }
+
+  async #own(id: string, caller: Caller): Promise<{ sid: SessionId; id: ProcessId }> {
+    if (!isProcessId(id)) throw noProcess(id);
+    const sid = sessionOf(id);
+    if ((await this.deps.redis.hget(keys.session(sid), "principal")) !== caller.principal) throw noProcess(id);
+    return { sid, id };
+  }
+
+  /** Resolves at the next event of the process, after `REREAD_MS`, or when the wait is over. */
+  #nextEvent(sid: SessionId, id: ProcessId, until: number, signal: AbortSignal | undefined) {
+    let cancel = (): void => {};
+    const promise = new Promise<void>((resolve) => {
+      const unwatch = this.deps.watcher.watch(sid, callIdOf(id), { onEvent: () => cancel(), onGap: () => cancel() });
+      const timer = setTimeout(() => cancel(), Math.max(1, Math.min(REREAD_MS, until - performance.now())));
+      cancel = (): void => {
+        clearTimeout(timer);
+        unwatch();
+        signal?.removeEventListener("abort", cancel);
+        resolve();
+      };
+      signal?.addEventListener("abort", cancel, { once: true });
+    });
+    return { promise, cancel: () => cancel() };
+  }
+}
+
+const describe = ({ id, status, exitCode, signal, durationMs }: ProcessRecord): Structured => ({
+  process_id: id,
+  status,
+  ...(status === "running" ? {} : { exit_code: exitCode, signal }),
+  ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
+});
+
+const paging = (page: { nextCursor: string; hasMore: boolean }, process: ProcessRecord): Structured => ({
+  next_cursor: page.nextCursor,
+  has_more: page.hasMore,
+  ...(process.evictedBefore > 0 ? { evicted_before: process.evictedBefore } : {}),
+});
+
+const shorten = (command: string): string =>
+  command.length > COMMAND_SHOWN ? `${command.slice(0, COMMAND_SHOWN)}…` : command;

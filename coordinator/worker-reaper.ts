@@ -1,0 +1,99 @@
+import { Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import type { SessionId } from "../shared/ids.ts";
+import { LOST, lostNotice } from "../shared/lost-session.ts";
+import { PeriodicTask } from "../shared/periodic-task.ts";
+import { callQueueOf, queueOptions } from "../shared/queues.ts";
+import { Records } from "../shared/records.ts";
+import { keys } from "../shared/redis/keys.ts";
+import type { SessionScripts } from "../shared/redis/session-scripts.ts";
+import type { Service } from "../shared/service.ts";
+import type { SessionOpener } from "./calls/session-opener.ts";
+
+const EVERY_MS = 500;
+/** A pass that comes later than this after the last one proves nothing about the time between. */
+const MAX_GAP_MS = 2_000;
+
+interface Observed {
+  beat: string;
+  since: number;
+}
+
+/**
+ * Takes the sessions of dead workers back and puts them in line again. A worker is dead when its beat stood still for a
+ * whole lease in which Redis answered every pass here: an outage of Redis, or a stop of this process, reaps nobody.
+ * Every coordinator runs it; each change is compare-and-set, so that two of them do no harm.
+ */
+export class WorkerReaper implements Service {
+  readonly #observed = new Map<string, Observed>();
+  readonly #records: Records;
+  readonly #task: PeriodicTask;
+  #lastPassAt = 0;
+
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      queueRedis: Redis;
+      scripts: SessionScripts;
+      opener: SessionOpener;
+      log: Logger;
+    },
+    private readonly leaseMs: number,
+  ) {
+    this.#records = new Records(deps.redis);
+    this.#task = new PeriodicTask({
+      log: deps.log,
+      name: "worker reaper",
+      everyMs: EVERY_MS,
+      pass: () => this.#pass(),
+    });
+  }
+
+  start(): void {
+    this.#task.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#task.stop();
+  }
+
+  async #pass(): Promise<void> {
+    const startedAt = performance.now();
+    if (startedAt - this.#lastPassAt > MAX_GAP_MS) this.#observed.clear();
+    const workers = await this.deps.redis.smembers(keys.workers);
+    for (const worker of workers) if (await this.#isDead(worker)) await this.#reap(worker);
+    this.#lastPassAt = performance.now();
+  }
+
+  async #isDead(worker: string): Promise<boolean> {
+    const beat = (await this.deps.redis.hget(keys.worker(worker), "beat")) ?? "";
+    const known = this.#observed.get(worker);
+    if (known?.beat === beat) return performance.now() - known.since >= this.leaseMs;
+    this.#observed.set(worker, { beat, since: performance.now() });
+    return false;
+  }
+
+  async #reap(worker: string): Promise<void> {
+    const { redis, queueRedis, log } = this.deps;
+    const sessions = (await redis.smembers(keys.workerSessions(worker))) as SessionId[];
+    log.warn({ worker, sessions: sessions.length }, "a worker died; its sessions are placed again");
+    for (const sid of sessions) await this.#takeBack(sid, worker);
+    const queue = new Queue(callQueueOf(worker), { ...queueOptions, connection: queueRedis });
+    await queue.obliterate({ force: true });
+    await queue.close();
+    await redis.srem(keys.workers, worker);
+    await redis.del(keys.worker(worker), keys.workerSessions(worker));
+    this.#observed.delete(worker);
+  }
+
+  async #takeBack(sid: SessionId, worker: string): Promise<void> {
+    const { scripts, opener } = this.deps;
+    const session = await this.#records.session(sid);
+    if (session?.owner !== worker) return;
+    if (session.state === "closing")
+      return await opener.refuse(sid, session.principal, "The session was closing", session.epoch);
+    const to = { owner: "", state: "queued" as const, notice: lostNotice("its worker died"), ...LOST };
+    if ((await scripts.lose(sid, session.epoch, to)) > 0) await opener.enqueue(sid, session.principal);
+  }
+}

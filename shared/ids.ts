@@ -1,0 +1,29 @@
+import { randomBytes } from "node:crypto";
+
+/**
+ * Ids are random (80 bits for a session), so that channels and records cannot be guessed. A call's id and the id of the
+ * process it started carry their session's, so that any replica finds the record from the id alone.
+ */
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's base 32
+const random = (length: number): string =>
+  Array.from(randomBytes(length), (byte) => ALPHABET[byte % ALPHABET.length]).join("");
+
+export type SessionId = `ses_${string}`;
+export type CallId = `call_${string}`;
+export type ProcessId = `proc_${string}`;
+
+export const newSessionId = (): SessionId => `ses_${random(16)}`;
+export const newCallId = (sid: SessionId): CallId => `call_${sid.slice(4)}_${random(8)}`;
+/** At most one process belongs to a call; the two ids differ in their prefix only. */
+export const processIdOf = (callId: CallId): ProcessId => `proc_${callId.slice(5)}`;
+export const callIdOf = (processId: ProcessId): CallId => `call_${processId.slice(5)}`;
+/** Unlike a session's, a worker incarnation's id is no secret; it is short because it stands in every job id. */
+export const newIncarnationId = (): string => `w_${random(10)}`;
+
+const SESSION = /^ses_[0-9a-z]{16}$/;
+const OF_SESSION = /^(?:call|proc)_([0-9a-z]{16})_[0-9a-z]{8}$/;
+export const isSessionId = (text: string): text is SessionId => SESSION.test(text);
+export const isCallId = (text: string): text is CallId => text.startsWith("call_") && OF_SESSION.test(text);
+export const isProcessId = (text: string): text is ProcessId => text.startsWith("proc_") && OF_SESSION.test(text);
+/** The session that a call's or a process's id names. */
+export const sessionOf = (id: CallId | ProcessId): SessionId => `ses_${OF_SESSION.exec(id)?.[1] ?? ""}`;

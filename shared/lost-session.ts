@@ -1,0 +1,29 @@
+import { ToolFailure } from "./failure.ts";
+
+const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
+
+/** How the calls of a lost session end: those that had started, and those that never did. */
+export const LOST = {
+  unknown: outcomeOf(
+    new ToolFailure(
+      "OUTCOME_UNKNOWN",
+      "The call had started when its sandbox was lost; whether it took effect is unknown",
+      {
+        hint: "Look at what it should have changed before you repeat it.",
+      },
+    ),
+  ),
+  reset: outcomeOf(
+    new ToolFailure(
+      "SESSION_RESET",
+      "The session's sandbox was lost before the call started; it can be repeated safely",
+      {
+        hint: "The workspace is empty again: write your files anew first.",
+      },
+    ),
+  ),
+} as const;
+
+/** What the next answer says once. `why` completes "was replaced because". */
+export const lostNotice = (why: string): string =>
+  `The session's sandbox was replaced because ${why}: its files and processes are gone.`;

@@ -1,0 +1,180 @@
+import type { Redis } from "ioredis";
+import type { FailureRecord } from "./failure.ts";
+import { type CallId, type ProcessId, processIdOf, type SessionId } from "./ids.ts";
+import { keys } from "./redis/keys.ts";
+
+/** `queued` for a worker, `starting` its container, `ready`, `closing` (takes no calls), `closed` (gone in a minute). */
+export type SessionState = "queued" | "starting" | "ready" | "closing" | "closed";
+export type CallState =
+  | "queued"
+  | "running"
+  | "detached"
+  | "done"
+  | "failed"
+  | "cancelled"
+  | "outcome_unknown"
+  | "session_reset";
+export type ProcessStatus = "running" | "exited" | "timed_out" | "killed" | "lost";
+
+/** How a call ended: a tool's structured result, or its failure. */
+export type Outcome = { result: Record<string, unknown> } | { failure: FailureRecord };
+
+export interface SessionRecord {
+  id: SessionId;
+  principal: string;
+  state: SessionState;
+  owner: string;
+  epoch: number;
+  image: string;
+  workdir: string;
+  memoryMb: number;
+  cpus: number;
+  diskMb: number;
+  pids: number;
+  env: Record<string, string>;
+  idleMs: number;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+  createCall: CallId;
+}
+
+export interface CallRecord {
+  id: CallId;
+  tool: string;
+  state: CallState;
+  args: string;
+  submittedAt: number;
+  startedAt: number | undefined;
+  endedAt: number | undefined;
+  outcome: Outcome | undefined;
+  notice: string | undefined;
+}
+
+export interface ProcessRecord {
+  id: ProcessId;
+  status: ProcessStatus;
+  exitCode: number | null;
+  signal: string | null;
+  durationMs: number | undefined;
+  startedAt: number;
+  bytes: number;
+  /** Output before this offset is no longer kept. */
+  evictedBefore: number;
+  epoch: number;
+}
+
+const isFinal = new Set<CallState>(["done", "failed", "cancelled", "outcome_unknown", "session_reset"]);
+export const isFinalState = (state: CallState): boolean => isFinal.has(state);
+
+type Hash = Record<string, string>;
+const optional = (text: string | undefined): number | undefined => (text ? Number(text) : undefined);
+
+const toSession = (id: SessionId, h: Hash): SessionRecord => ({
+  id,
+  principal: h.principal ?? "",
+  state: h.state as SessionState,
+  owner: h.owner ?? "",
+  epoch: Number(h.epoch),
+  image: h.image ?? "",
+  workdir: h.workdir ?? "",
+  memoryMb: Number(h.memory_mb),
+  cpus: Number(h.cpus),
+  diskMb: Number(h.disk_mb ?? 0),
+  pids: Number(h.pids ?? 0),
+  env: JSON.parse(h.env ?? "{}") as Record<string, string>,
+  idleMs: Number(h.idle_ms),
+  createdAt: Number(h.created_at),
+  lastUsedAt: Number(h.last_used_at),
+  expiresAt: Number(h.expires_at),
+  createCall: h.create_call as CallId,
+});
+
+const toCall = (id: CallId, h: Hash): CallRecord => ({
+  id,
+  tool: h.tool ?? "",
+  state: h.state as CallState,
+  args: h.args ?? "{}",
+  submittedAt: Number(h.submitted_at),
+  startedAt: optional(h.started_at),
+  endedAt: optional(h.ended_at),
+  outcome: h.outcome ? (JSON.parse(h.outcome) as Outcome) : undefined,
+  notice: h.notice,
+});
+
+const toProcess = (id: ProcessId, h: Hash): ProcessRecord => ({
+  id,
+  status: h.status as ProcessStatus,
+  exitCode: h.exit_code ? Number(h.exit_code) : null,
+  signal: h.signal ? h.signal : null,
+  durationMs: optional(h.duration_ms),
+  startedAt: Number(h.started_at),
+  bytes: Number(h.bytes ?? 0),
+  evictedBefore: Number(h.evicted_before ?? 0),
+  epoch: Number(h.epoch),
+});
+
+/** A stretch of a process's output, as its stream holds it. */
+export interface OutputEntry {
+  /** `<epoch>-<sequence>` */
+  id: string;
+  offset: number;
+  isStderr: boolean;
+  data: Buffer;
+}
+
+/** Reads what the scripts wrote. Whoever asks checks the principal. */
+export class Records {
+  constructor(private readonly redis: Redis) {}
+
+  async session(id: SessionId): Promise<SessionRecord | undefined> {
+    const hash = await this.redis.hgetall(keys.session(id));
+    return hash.state && hash.state !== "closed" ? toSession(id, hash) : undefined;
+  }
+
+  async call(sid: SessionId, id: CallId): Promise<CallRecord | undefined> {
+    const hash = await this.redis.hgetall(keys.call(sid, id));
+    return hash.state ? toCall(id, hash) : undefined;
+  }
+
+  async process(sid: SessionId, id: ProcessId): Promise<ProcessRecord | undefined> {
+    const hash = await this.redis.hgetall(keys.process(sid, id));
+    return hash.status ? toProcess(id, hash) : undefined;
+  }
+
+  /** Newest first. */
+  async calls(sid: SessionId, limit: number): Promise<CallRecord[]> {
+    const ids = (await this.redis.zrevrange(keys.calls(sid), 0, limit - 1)) as CallId[];
+    const found = await Promise.all(ids.map((id) => this.call(sid, id)));
+    return found.filter((call) => call !== undefined);
+  }
+
+  /** Newest first. */
+  async processes(sid: SessionId, limit: number): Promise<ProcessRecord[]> {
+    const ids = (await this.redis.zrevrange(keys.processes(sid), 0, limit - 1)) as ProcessId[];
+    const found = await Promise.all(ids.map((id) => this.process(sid, id)));
+    return found.filter((process) => process !== undefined);
+  }
+
+  /** The call's position in its lane, from 1; 0 when it is not there. */
+  async lanePosition(sid: SessionId, id: CallId): Promise<number> {
+    return ((await this.redis.lpos(keys.lane(sid), id)) ?? -1) + 1;
+  }
+
+  async openCalls(sid: SessionId): Promise<number> {
+    return await this.redis.llen(keys.lane(sid));
+  }
+
+  /** Entries with ids above `after` (all without it), at most `count`. */
+  async output(sid: SessionId, callId: CallId, after: string | undefined, count: number): Promise<OutputEntry[]> {
+    const from = after ? `(${after}` : "-";
+    const key = keys.output(sid, processIdOf(callId));
+    const raw = (await this.redis.xrangeBuffer(key, from, "+", "COUNT", count)) as [Buffer, Buffer[]][];
+    return raw.map(([id, fields]) => ({
+      id: id.toString(),
+      isStderr: fields[1]?.toString() === "2",
+      offset: Number(fields[3]?.toString()),
+      data: fields[5] ?? Buffer.alloc(0),
+    }));
+  }
+}

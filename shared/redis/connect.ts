@@ -1,0 +1,57 @@
+import { Redis, type RedisOptions } from "ioredis";
+import type { Logger } from "pino";
+
+/** One second always: growing delays made recovery after an outage twelve times slower (measured, see ARCHITECTURE.md). */
+const RECONNECT_DELAY_MS = 1_000;
+
+export type RedisRole =
+  /** Waits out an outage: commands queue and are sent again after a reconnect. For workers, whose writes are records. */
+  | "patient"
+  /** Rejects at once while Redis is away, so that a client is told instead of kept waiting. For coordinators. */
+  | "failFast"
+  /** Receives messages; subscribes again by itself after a reconnect. */
+  | "subscriber";
+
+const OPTIONS = {
+  patient: { maxRetriesPerRequest: null },
+  failFast: { maxRetriesPerRequest: 1, enableOfflineQueue: false },
+  subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
+} satisfies Record<RedisRole, RedisOptions>;
+
+/**
+ * A connection that never gives up and never crashes the process: it says once that Redis went away, and once that it
+ * is back. Not connected yet: call `connect()`, or `whenReady`.
+ */
+export const createRedis = (url: string, role: RedisRole, log: Logger): Redis => {
+  const redis = new Redis(url, {
+    ...OPTIONS[role],
+    lazyConnect: true,
+    retryStrategy: () => RECONNECT_DELAY_MS,
+  });
+  let isAway = false;
+  redis.on("error", (err: Error) => {
+    if (!isAway) log.warn({ err, role }, "Redis does not answer; trying again every second");
+    isAway = true;
+  });
+  redis.on("ready", () => {
+    if (isAway) log.info({ role }, "Redis is back");
+    isAway = false;
+  });
+  return redis;
+};
+
+/** Starts connecting and resolves at the first `ready`, however long Redis takes to come, or when `signal` aborts. */
+export const whenReady = async (redis: Redis, signal?: AbortSignal): Promise<void> => {
+  if (redis.status === "ready") return;
+  const ready = new Promise<void>((resolve) => {
+    redis.once("ready", resolve);
+    signal?.addEventListener("abort", () => resolve(), { once: true });
+  });
+  if (redis.status === "wait") redis.connect().catch(() => {}); // the retry strategy goes on; `error` was logged
+  await ready;
+};
+
+/** Ends the connection now. A command that is under way rejects. */
+export const closeRedis = async (redis: Redis): Promise<void> => {
+  redis.disconnect();
+};

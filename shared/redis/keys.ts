@@ -1,0 +1,46 @@
+import type { CallId, ProcessId, SessionId } from "../ids.ts";
+
+/**
+ * The only file that spells a Redis key. All keys of a session share the hash slot of `session(sid)`; the scripts in
+ * `lua/` get that one key and append the same suffixes, so a suffix that changes here changes there.
+ */
+export const keys = {
+  /** Hash, see `SessionRecord`. The prefix of every other key of the session. */
+  session: (sid: SessionId) => `cg:{${sid}}`,
+  /** List of call ids that hold or wait for the lane, oldest first. */
+  lane: (sid: SessionId) => `cg:{${sid}}:lane`,
+  /** List of ids of control calls (kill, close) that are not final. */
+  controls: (sid: SessionId) => `cg:{${sid}}:ctl`,
+  /** Sorted set of call ids by submission time in ms, newest 1,000. */
+  calls: (sid: SessionId) => `cg:{${sid}}:calls`,
+  /** Hash, see `CallRecord`. */
+  call: (sid: SessionId, id: CallId) => `cg:{${sid}}:c:${id}`,
+  /** Sorted set of process ids by start time in ms. */
+  processes: (sid: SessionId) => `cg:{${sid}}:procs`,
+  /** Hash, see `ProcessRecord`. */
+  process: (sid: SessionId, id: ProcessId) => `cg:{${sid}}:p:${id}`,
+  /** Stream of output, ids `<epoch>-<sequence>`, fields `s` (1 stdout, 2 stderr), `o` (byte offset), `d` (bytes). */
+  output: (sid: SessionId, id: ProcessId) => `cg:{${sid}}:p:${id}:o`,
+  /** Channel of `SessionEvent` messages. */
+  events: (sid: SessionId) => `cg:{${sid}}:ev`,
+  /** Channel of session ids whose controls or cancels changed. */
+  wake: (incarnation: string) => `cg:wake:${incarnation}`,
+  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
+  place: "cg:{place}",
+  /** Set of the incarnations that started and did not stop cleanly. */
+  workers: "cg:workers",
+  /** Hash that describes a worker incarnation; its `beat` counts up while it lives. */
+  worker: (incarnation: string) => `cg:worker:${incarnation}`,
+  /** Set of the sessions that an incarnation may own: added before it claims them. */
+  workerSessions: (incarnation: string) => `cg:worker:${incarnation}:sessions`,
+  /** Sorted set of session ids by creation time in ms. */
+  principalSessions: (principal: string) => `cg:principal:${principal}:sessions`,
+  /** Hash; `session` is the one that calls of this principal get which name none. */
+  principal: (principal: string) => `cg:principal:${principal}`,
+  /** `create_session`'s idempotency key → session id and arguments' hash, 24 h. */
+  creationKey: (principal: string, key: string) => `cg:principal:${principal}:key:${key}`,
+  /** Hash of a 2025-era `Mcp-Session-Id`: principal, protocol version, bound session; `r:<id>`: call of a JSON-RPC request. */
+  mcpSession: (id: string) => `cg:mcp:${id}`,
+  /** Sorted set of a principal's `Mcp-Session-Id`s by last use in ms. */
+  mcpSessions: (principal: string) => `cg:mcps:${principal}`,
+} as const;

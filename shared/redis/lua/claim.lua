@@ -1,0 +1,7 @@
+-- A worker takes a session that nobody owns. ARGV: worker
+-- Returns the new epoch, or 0 when there is nothing to claim.
+local s = redis.call('HMGET', S, 'state', 'owner', 'epoch')
+if s[2] == ARGV[1] and s[1] == 'starting' then return tonumber(s[3]) end
+if s[1] ~= 'queued' then return 0 end
+redis.call('HSET', S, 'state', 'starting', 'owner', ARGV[1])
+return redis.call('HINCRBY', S, 'epoch', 1)

@@ -1,0 +1,21 @@
+-- A call's end. ARGV: worker, epoch, call id, state, outcome, event
+-- The session's pending notice goes into the first outcome that is told after it arose. Returns as `next` does, and the
+-- state that counts: a call that was final already keeps its first end.
+local worker, epoch, id, state, outcome, event = unpack(ARGV)
+if not is_owner(worker, epoch) then return false end
+local key = call_key(id)
+local before = redis.call('HGET', key, 'state')
+if not before then return { {}, {}, 'gone' } end
+if not FINAL[before] then
+  end_call(id, state, outcome, true)
+  local notice = redis.call('HGET', S, 'notice')
+  if notice then
+    redis.call('HSET', key, 'notice', notice)
+    redis.call('HDEL', S, 'notice')
+    announce(id)
+  else
+    redis.call('PUBLISH', S .. ':ev', event)
+  end
+end
+local ready = start_ready(epoch)
+return { ready[1], ready[2], FINAL[before] and before or state }

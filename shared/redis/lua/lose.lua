@@ -1,0 +1,30 @@
+-- What the session held is lost: a new epoch, running calls end as outcome_unknown, processes as lost. Queued calls end as
+-- session_reset (they never started); where nothing had been changed yet nothing is lost, and they stay. A create_session
+-- that ran starts again. ARGV: the epoch that lost it, new owner, state, notice, outcome of running calls, outcome of
+-- queued calls. Returns the new epoch, or 0 when the session is no longer in the given epoch.
+local epoch, owner, state, notice, unknown, reset = unpack(ARGV)
+local s = redis.call('HMGET', S, 'epoch', 'state', 'used')
+if s[1] ~= epoch or s[2] == 'closed' then return 0 end
+local is_used = s[3] == '1'
+local function lose_all(ids)
+  for _, id in ipairs(ids) do
+    local c = redis.call('HMGET', call_key(id), 'state', 'tool')
+    if c[2] == 'create_session' then
+      redis.call('HSET', call_key(id), 'state', 'queued')
+    elseif c[1] ~= 'queued' then
+      end_call(id, 'outcome_unknown', unknown, true)
+      announce(id)
+    elseif is_used then
+      end_call(id, 'session_reset', reset, false)
+      announce(id)
+    end
+  end
+end
+lose_all(redis.call('LRANGE', S .. ':lane', 0, -1))
+lose_all(redis.call('SMEMBERS', S .. ':detached'))
+for _, process in ipairs(redis.call('ZRANGE', S .. ':procs', 0, -1)) do
+  end_process('call_' .. string.sub(process, 6), 'lost', '', '', '', '')
+end
+redis.call('HSET', S, 'owner', owner, 'state', state, 'used', 0)
+if is_used then redis.call('HSET', S, 'notice', notice) end
+return redis.call('HINCRBY', S, 'epoch', 1)

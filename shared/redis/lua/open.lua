@@ -1,0 +1,12 @@
+-- Makes a session that waits for a worker, with its create_session call at the head of its lane.
+-- ARGV: call id, arguments, wait ms, key, arguments' hash, then the session's fields and values
+if redis.call('EXISTS', S) == 1 then return 0 end
+local t, id = now(), ARGV[1]
+redis.call('HSET', S, 'state', 'queued', 'owner', '', 'epoch', 0, 'ring', 1, 'created_at', t, 'last_used_at', t,
+  'create_call', id, unpack(ARGV, 6))
+redis.call('HSET', S, 'expires_at', t + redis.call('HGET', S, 'idle_ms'))
+redis.call('HSET', call_key(id), 'tool', 'create_session', 'class', 'lane', 'mutates', 1, 'args', ARGV[2],
+  'state', 'queued', 'submitted_at', t, 'detach_at', t + ARGV[3], 'key', ARGV[4], 'args_hash', ARGV[5])
+redis.call('RPUSH', S .. ':lane', id)
+redis.call('ZADD', S .. ':calls', t, id)
+return 1

@@ -1,0 +1,19 @@
+-- Placement, all in one hash slot. KEYS[1]: its prefix. ARGV: session, principal, the most that may wait, ms after which
+-- a session that a worker took and never claimed counts as waiting again
+-- Returns the session's position from 1, 0 when a worker has taken it, -1 when too many wait. Safe to repeat.
+local P = KEYS[1]
+local sid, principal, limit, forget = unpack(ARGV)
+local time = redis.call('TIME')
+local t = time[1] * 1000 + math.floor(time[2] / 1000)
+local rank = redis.call('ZRANK', P .. ':waiting', sid)
+if rank then return rank + 1 end
+local taken = redis.call('HGET', P .. ':taken', sid)
+if taken and t - tonumber(taken) < tonumber(forget) then return 0 end
+redis.call('HDEL', P .. ':taken', sid)
+if redis.call('ZCARD', P .. ':waiting') >= tonumber(limit) then return -1 end
+-- The fraction keeps the order of those that come within one millisecond.
+redis.call('ZADD', P .. ':waiting', t + redis.call('INCR', P .. ':seq') % 1000 / 1000, sid)
+redis.call('RPUSH', P .. ':q:' .. principal, sid)
+local turn = tonumber(redis.call('GET', P .. ':turn') or 0)
+redis.call('ZADD', P .. ':turns', 'NX', turn - 0.5, principal)
+return redis.call('ZRANK', P .. ':waiting', sid) + 1

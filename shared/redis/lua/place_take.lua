@@ -1,0 +1,32 @@
+-- A worker asks for a session. KEYS[1]: the prefix. ARGV: worker, its load (0 to 1), slack, ms after which a worker that
+-- did not beat no longer counts
+-- Returns {session, how many more wait}, {'', ...} when none waits or another worker is much freer ('yield').
+local P = KEYS[1]
+local worker, load, slack, lease = unpack(ARGV)
+local time = redis.call('TIME')
+local t = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', P .. ':beats', '-inf', t - lease)) do
+  redis.call('ZREM', P .. ':beats', dead)
+  redis.call('ZREM', P .. ':load', dead)
+end
+redis.call('ZADD', P .. ':load', load, worker)
+redis.call('ZADD', P .. ':beats', t, worker)
+local waiting = redis.call('ZCARD', P .. ':waiting')
+if waiting == 0 then return { '', 'none', 0 } end
+local lowest = tonumber(redis.call('ZRANGE', P .. ':load', 0, 0, 'WITHSCORES')[2])
+if tonumber(load) > lowest + tonumber(slack) then return { '', 'yield', waiting } end
+while true do
+  local principal = redis.call('ZRANGE', P .. ':turns', 0, 0)[1]
+  if not principal then return { '', 'none', 0 } end
+  local queue = P .. ':q:' .. principal
+  local sid = redis.call('LPOP', queue)
+  if redis.call('LLEN', queue) == 0 then
+    redis.call('ZREM', P .. ':turns', principal)
+  else
+    redis.call('ZADD', P .. ':turns', redis.call('INCR', P .. ':turn'), principal)
+  end
+  if sid and redis.call('ZREM', P .. ':waiting', sid) == 1 then
+    redis.call('HSET', P .. ':taken', sid, t)
+    return { sid, 'taken', redis.call('ZCARD', P .. ':waiting') }
+  end
+end

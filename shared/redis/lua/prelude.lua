@@ -1,0 +1,85 @@
+-- Stands before every script of a session. KEYS[1] is the session's hash and the prefix of its other keys, which share
+-- its hash slot. Every script is idempotent: ioredis sends a command again when the connection broke before its answer.
+local S = KEYS[1]
+local FINAL_TTL_S = 3600
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function call_key(id) return S .. ':c:' .. id end
+local function process_key(id) return S .. ':p:proc_' .. string.sub(id, 6) end
+
+-- Fails closed: without this owner and this epoch nothing is written.
+local function is_owner(worker, epoch)
+  local o = redis.call('HMGET', S, 'owner', 'epoch')
+  return o[1] == worker and o[2] == epoch
+end
+
+local FINAL = { done = true, failed = true, cancelled = true, outcome_unknown = true, session_reset = true }
+
+-- A SessionEvent that holds the call's id only: whoever reads it reads the record again.
+local function announce(id)
+  redis.call('PUBLISH', S .. ':ev', string.char(10, #id) .. id)
+end
+
+-- A call in a final state: out of the lane, its key freed if it never started, its record kept for an hour.
+local function end_call(id, state, outcome, started)
+  local key = call_key(id)
+  redis.call('HSET', key, 'state', state, 'outcome', outcome, 'ended_at', now())
+  if not started then
+    local idempotency = redis.call('HGET', key, 'key')
+    if idempotency and idempotency ~= '' then redis.call('HDEL', S .. ':keys', idempotency) end
+  end
+  redis.call('LREM', S .. ':lane', 1, id)
+  redis.call('LREM', S .. ':ctl', 1, id)
+  redis.call('SREM', S .. ':detached', id)
+  redis.call('SREM', S .. ':cancels', id)
+  local kept = redis.call('HGET', key, 'key')
+  if not started or not kept or kept == '' then redis.call('EXPIRE', key, FINAL_TTL_S) end
+end
+
+local function end_process(id, status, exit_code, signal, duration, bytes)
+  local key = process_key(id)
+  if redis.call('HGET', key, 'status') ~= 'running' then return end
+  redis.call('HSET', key, 'status', status, 'exit_code', exit_code, 'signal', signal,
+    'duration_ms', duration, 'ended_at', now())
+  if bytes ~= '' then redis.call('HSET', key, 'bytes', bytes) end
+  redis.call('EXPIRE', key, FINAL_TTL_S)
+  redis.call('EXPIRE', key .. ':o', FINAL_TTL_S)
+end
+
+local function start_call(id, key, t, epoch, out)
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates')
+  if c[4] == '1' and c[1] ~= 'create_session' then redis.call('HSET', S, 'used', 1) end
+  redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
+  if c[1] == 'run_command' then
+    redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
+    redis.call('ZADD', S .. ':procs', t, 'proc_' .. string.sub(id, 6))
+  end
+  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t }
+end
+
+-- Starts what the lane's order allows: reads while no mutating call stands before them, a mutating call at the head only.
+-- Controls start at once. Calls that run already are listed by id: their owner knows what it has started, and starts
+-- what it does not know (its answer was lost on the way).
+local function start_ready(epoch)
+  local t, out = now(), {}
+  for _, id in ipairs(redis.call('LRANGE', S .. ':ctl', 0, -1)) do
+    local key = call_key(id)
+    if redis.call('HGET', key, 'state') == 'queued' then start_call(id, key, t, epoch, out) else out[#out + 1] = { id } end
+  end
+  for i, id in ipairs(redis.call('LRANGE', S .. ':lane', 0, -1)) do
+    local key = call_key(id)
+    local c = redis.call('HMGET', key, 'state', 'mutates')
+    if c[1] == 'queued' then
+      if c[2] == '1' and i > 1 then break end
+      start_call(id, key, t, epoch, out)
+    else
+      out[#out + 1] = { id }
+    end
+    if c[2] == '1' then break end
+  end
+  return { out, redis.call('SMEMBERS', S .. ':cancels') }
+end

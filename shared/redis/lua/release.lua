@@ -1,0 +1,29 @@
+-- The session is over: every open call ends, and all its keys go after a minute, so that waiters can read the ends.
+-- ARGV: the epoch it is over in, outcome of open calls, the call that asked for it ('' for none) and its outcome
+-- Returns 1, or 0 when the session is in another epoch or closed already.
+local epoch, outcome, asking, answer = unpack(ARGV)
+local s = redis.call('HMGET', S, 'epoch', 'state', 'principal')
+if s[1] ~= epoch or s[2] == 'closed' then return 0 end
+local function close_all(ids)
+  for _, id in ipairs(ids) do
+    if id == asking then
+      end_call(id, 'done', answer, true)
+    else
+      end_call(id, 'failed', outcome, redis.call('HGET', call_key(id), 'state') ~= 'queued')
+    end
+    announce(id)
+  end
+end
+close_all(redis.call('LRANGE', S .. ':lane', 0, -1))
+close_all(redis.call('LRANGE', S .. ':ctl', 0, -1))
+close_all(redis.call('SMEMBERS', S .. ':detached'))
+redis.call('HSET', S, 'state', 'closed', 'owner', '')
+for _, id in ipairs(redis.call('ZRANGE', S .. ':calls', 0, -1)) do redis.call('EXPIRE', call_key(id), 60) end
+for _, id in ipairs(redis.call('ZRANGE', S .. ':procs', 0, -1)) do
+  redis.call('EXPIRE', S .. ':p:' .. id, 60)
+  redis.call('EXPIRE', S .. ':p:' .. id .. ':o', 60)
+end
+for _, suffix in ipairs({ '', ':lane', ':ctl', ':calls', ':procs', ':keys', ':detached', ':cancels' }) do
+  redis.call('EXPIRE', S .. suffix, 60)
+end
+return 1

@@ -1,0 +1,70 @@
+import { expect } from "chai";
+import { useRedis } from "../../test/support/use-redis.ts";
+import { newSessionId, type SessionId } from "../ids.ts";
+import { Placement } from "./placement.ts";
+
+const LIMIT = 100;
+const LEASE_MS = 9_000;
+
+describe("Placement", () => {
+  const server = useRedis();
+  let placement: Placement;
+  beforeEach(() => {
+    placement = new Placement(server.redis);
+  });
+  const enqueue = async (principal: string): Promise<SessionId> => {
+    const sid = newSessionId();
+    await placement.enqueue(sid, principal, LIMIT);
+    return sid;
+  };
+  const take = async (worker = "w_a", load = 0) => {
+    const taken = await placement.take(worker, load, 0.1, LEASE_MS);
+    return taken.kind === "taken" ? taken.sessionId : taken.kind;
+  };
+
+  it("serves one principal's sessions in order and principals in turn", async () => {
+    const [a1, a2, a3] = [await enqueue("a"), await enqueue("a"), await enqueue("a")];
+    expect(await take()).to.equal(a1);
+    const b1 = await enqueue("b");
+    expect([await take(), await take(), await take(), await take()]).to.deep.equal([b1, a2, a3, "none"]);
+  });
+
+  it("tells positions, and refuses what is too much", async () => {
+    const first = newSessionId();
+    expect(await placement.enqueue(first, "a", 2)).to.equal(1);
+    expect(await placement.enqueue(newSessionId(), "a", 2)).to.equal(2);
+    expect(await placement.enqueue(first, "a", 2), "again").to.equal(1);
+    expect(await placement.enqueue(newSessionId(), "b", 2)).to.equal(-1);
+  });
+
+  it("leaves a session to a worker that is much freer", async () => {
+    await placement.beat("w_free", 0.1);
+    const sid = await enqueue("a");
+    expect(await take("w_full", 0.5)).to.equal("yield");
+    expect(await take("w_free", 0.1)).to.equal(sid);
+  });
+
+  it("does not wait for a worker that no longer beats", async () => {
+    await placement.beat("w_dead", 0);
+    const sid = await enqueue("a");
+    const taken = await placement.take("w_full", 0.9, 0.1, -1); // everybody's lease is over
+    expect(taken).to.include({ kind: "taken", sessionId: sid });
+  });
+
+  it("gives a taken session to nobody else, until it was settled", async () => {
+    const sid = await enqueue("a");
+    await take();
+    expect(await placement.enqueue(sid, "a", LIMIT)).to.equal(0);
+    expect(await take()).to.equal("none");
+    await placement.settle(sid);
+    expect(await placement.enqueue(sid, "a", LIMIT)).to.equal(1);
+  });
+
+  it("takes out what waited too long, once", async () => {
+    const sid = await enqueue("a");
+    expect(await placement.takeOverdue(60_000)).to.deep.equal([]);
+    expect(await placement.takeOverdue(-1)).to.deep.equal([sid]);
+    expect(await placement.takeOverdue(-1)).to.deep.equal([]);
+    expect(await take()).to.equal("none");
+  });
+});

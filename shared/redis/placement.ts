@@ -1,0 +1,71 @@
+import type { Redis } from "ioredis";
+import type { SessionId } from "../ids.ts";
+import { keys } from "./keys.ts";
+import { defineScript } from "./script-runner.ts";
+
+/** A session that was taken and not claimed within this time waits again: its worker died in between. */
+const FORGET_TAKEN_MS = 10_000;
+
+export type Taken =
+  | { kind: "taken"; sessionId: SessionId; stillWaiting: number }
+  /** Sessions wait, but another worker is freer and shall have them. */
+  | { kind: "yield"; stillWaiting: number }
+  | { kind: "none" };
+
+/** Which sessions wait for a worker, principals in turn. Lives in one hash slot; every script is safe to repeat. */
+export class Placement {
+  readonly #enqueue;
+  readonly #take;
+  readonly #overdue;
+  readonly #beat;
+
+  constructor(private readonly redis: Redis) {
+    this.#enqueue = defineScript(redis, "place_enqueue");
+    this.#take = defineScript(redis, "place_take");
+    this.#beat = defineScript(redis, "place_beat");
+    this.#overdue = defineScript(redis, "place_overdue");
+  }
+
+  /** @returns the position from 1; 0 when a worker has taken the session; -1 when `limit` sessions wait already */
+  async enqueue(sid: SessionId, principal: string, limit: number): Promise<number> {
+    return (await this.#enqueue(keys.place, sid, principal, limit, FORGET_TAKEN_MS)) as number;
+  }
+
+  /** @param load share of the worker's slots in use, 0 to 1 */
+  async take(worker: string, load: number, slack: number, leaseMs: number): Promise<Taken> {
+    const raw = (await this.#take(keys.place, worker, load, slack, leaseMs)) as [string, Taken["kind"], number];
+    const [sid, kind, stillWaiting] = raw;
+    if (kind === "taken") return { kind, sessionId: sid as SessionId, stillWaiting };
+    return kind === "yield" ? { kind, stillWaiting } : { kind: "none" };
+  }
+
+  /** The claim succeeded, or found nothing to claim. */
+  async settle(sid: SessionId): Promise<void> {
+    await this.redis.hdel(`${keys.place}:taken`, sid);
+  }
+
+  /** Takes out what waited longer than `ms`. Each session is given to one caller only. */
+  async takeOverdue(ms: number): Promise<SessionId[]> {
+    return (await this.#overdue(keys.place, ms)) as SessionId[];
+  }
+
+  async waiting(): Promise<number> {
+    return await this.redis.zcard(`${keys.place}:waiting`);
+  }
+
+  async beat(worker: string, load: number): Promise<void> {
+    await this.#beat(keys.place, worker, load);
+  }
+
+  /** Workers that beat within the lease. */
+  async countWorkers(leaseMs: number): Promise<number> {
+    const [seconds] = await this.redis.time();
+    return await this.redis.zcount(`${keys.place}:beats`, Number(seconds) * 1_000 - leaseMs, "+inf");
+  }
+
+  /** A worker that stops no longer counts when loads are compared. */
+  async forget(worker: string): Promise<void> {
+    await this.redis.zrem(`${keys.place}:load`, worker);
+    await this.redis.zrem(`${keys.place}:beats`, worker);
+  }
+}

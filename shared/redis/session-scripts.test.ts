@@ -1,0 +1,239 @@
+import { expect } from "chai";
+import { useRedis } from "../../test/support/use-redis.ts";
+import { type CallId, newCallId, newSessionId, processIdOf, type SessionId } from "../ids.ts";
+import { Records } from "../records.ts";
+import { keys } from "./keys.ts";
+import { FencedError, SessionScripts } from "./session-scripts.ts";
+
+const WORKER = "w_one";
+const EVENT = Buffer.from("event");
+
+describe("SessionScripts", () => {
+  const server = useRedis();
+  let scripts: SessionScripts;
+  let records: Records;
+  let sid: SessionId;
+
+  beforeEach(async () => {
+    scripts = new SessionScripts(server.redis);
+    records = new Records(server.redis);
+    sid = newSessionId();
+    const create = { callId: newCallId(sid), args: "{}", waitMs: 1_000, key: "", argsHash: "h" };
+    await scripts.open(sid, create, { principal: "ann", memory_mb: 512, cpus: 1, idle_ms: 60_000, env: "{}" });
+  });
+
+  const submit = async (tool: string, over: Partial<Parameters<SessionScripts["submit"]>[1]> = {}) =>
+    await scripts.submit(sid, {
+      callId: newCallId(sid),
+      principal: "ann",
+      tool,
+      class: "lane",
+      mutates: tool !== "read_file",
+      args: '{"a":1}',
+      argsHash: "h",
+      key: "",
+      waitMs: 1_000,
+      maxDepth: 10,
+      ...over,
+    });
+  const queued = async (tool: string, over = {}): Promise<CallId> => {
+    const submitted = await submit(tool, over);
+    if (submitted.kind !== "queued") throw new Error(`not queued: ${submitted.kind}`);
+    return submitted.callId;
+  };
+  /** Claims the session and ends its create call, so that its lane is free. */
+  const claimed = async () => {
+    const lease = { worker: WORKER, epoch: await scripts.claim(sid, WORKER) };
+    const { calls } = await scripts.next(sid, lease);
+    for (const { callId } of calls)
+      await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
+    return lease;
+  };
+  const started = ({ calls }: { calls: { callId: CallId; start?: unknown }[] }) =>
+    calls.filter((call) => call.start).map((call) => call.callId);
+
+  it("gives a session to the first worker that claims it, and to no other", async () => {
+    expect(await scripts.claim(sid, WORKER)).to.equal(1);
+    expect(await scripts.claim(sid, "w_two")).to.equal(0);
+    expect(await scripts.claim(sid, WORKER), "a resent claim").to.equal(1);
+  });
+
+  it("lets reads overlap, and a mutating call run alone at the head", async () => {
+    const lease = await claimed();
+    const [read1, read2, write, read3] = [
+      await queued("read_file"),
+      await queued("read_file"),
+      await queued("write_file"),
+      await queued("read_file"),
+    ];
+    expect(started(await scripts.next(sid, lease))).to.deep.equal([read1, read2]);
+    const end = { state: "done" as const, outcome: "{}", event: EVENT };
+    expect(started(await scripts.finish(sid, lease, { callId: read2, ...end }))).to.deep.equal([]);
+    expect(started(await scripts.finish(sid, lease, { callId: read1, ...end }))).to.deep.equal([write]);
+    expect(started(await scripts.finish(sid, lease, { callId: write, ...end }))).to.deep.equal([read3]);
+  });
+
+  it("starts a call once, and lists it by its id after that", async () => {
+    const lease = await claimed();
+    const id = await queued("run_command");
+    expect((await scripts.next(sid, lease)).calls[0]?.start).to.include({ tool: "run_command", args: '{"a":1}' });
+    expect((await scripts.next(sid, lease)).calls).to.deep.equal([{ callId: id }]);
+  });
+
+  it("frees the lane when a call detaches, and keeps the call's end for later", async () => {
+    const lease = await claimed();
+    const [long, next] = [await queued("run_command"), await queued("run_command")];
+    await scripts.next(sid, lease);
+    expect(started(await scripts.detach(sid, lease, long))).to.deep.equal([next]);
+    await scripts.finish(sid, lease, { callId: long, state: "done", outcome: '{"result":{"x":1}}', event: EVENT });
+    expect((await records.call(sid, long))?.outcome).to.deep.equal({ result: { x: 1 } });
+  });
+
+  it("refuses every write of a worker that no longer owns the session in this epoch", async () => {
+    const lease = await claimed();
+    const id = await queued("run_command");
+    await scripts.next(sid, lease);
+    await scripts.lose(sid, lease.epoch, {
+      owner: "w_two",
+      state: "starting",
+      notice: "n",
+      unknown: "{}",
+      reset: "{}",
+    });
+    const fenced = async (attempt: Promise<unknown>) =>
+      expect(await attempt.catch((error: unknown) => error)).to.be.instanceOf(FencedError);
+    const chunk = { callId: id, sequence: 1, offset: 0, isStderr: false, data: Buffer.from("x"), event: EVENT };
+    await fenced(scripts.next(sid, lease));
+    await fenced(scripts.append(sid, lease, chunk, 1_000));
+    await fenced(scripts.finish(sid, lease, { callId: id, state: "done", outcome: "{}", event: EVENT }));
+    await fenced(scripts.detach(sid, lease, id));
+    await fenced(scripts.ready(sid, lease, { workdir: "/" }));
+    expect((await records.call(sid, id))?.state).to.equal("outcome_unknown");
+  });
+
+  it("tells a lost session's running calls from those that never started, and says so once", async () => {
+    const lease = await claimed();
+    const [running, waiting] = [await queued("run_command"), await queued("write_file", { key: "k", argsHash: "w" })];
+    await scripts.next(sid, lease);
+    const epoch = await scripts.lose(sid, lease.epoch, {
+      owner: WORKER,
+      state: "starting",
+      notice: "lost it",
+      unknown: '{"result":{"unknown":1}}',
+      reset: '{"result":{"reset":1}}',
+    });
+    expect(epoch).to.equal(2);
+    expect((await records.call(sid, running))?.state).to.equal("outcome_unknown");
+    expect((await records.call(sid, waiting))?.state).to.equal("session_reset");
+    expect((await records.process(sid, processIdOf(running)))?.status).to.equal("lost");
+    expect((await submit("write_file", { key: "k", argsHash: "w" })).kind, "its key is free again").to.equal("queued");
+    const [first, second] = [
+      (await scripts.next(sid, { worker: WORKER, epoch })).calls[0]!.callId,
+      await queued("read_file"),
+    ];
+    const lease2 = { worker: WORKER, epoch };
+    await scripts.finish(sid, lease2, { callId: first, state: "done", outcome: "{}", event: EVENT });
+    await scripts.finish(sid, lease2, { callId: second, state: "done", outcome: "{}", event: EVENT });
+    expect((await records.call(sid, first))?.notice).to.equal("lost it");
+    expect((await records.call(sid, second))?.notice).to.equal(undefined);
+  });
+
+  it("keeps what waits in a session that was lost before anything was changed in it", async () => {
+    const epoch = await scripts.claim(sid, WORKER);
+    const [create] = (await scripts.next(sid, { worker: WORKER, epoch })).calls;
+    const waiting = await queued("run_command");
+    const to = { owner: "", state: "queued" as const, notice: "n", unknown: "{}", reset: "{}" };
+    expect(await scripts.lose(sid, epoch, to)).to.equal(2);
+    const lease = { worker: "w_two", epoch: await scripts.claim(sid, "w_two") };
+    expect(started(await scripts.next(sid, lease)), "starts again").to.deep.equal([create?.callId]);
+    const end = { state: "done" as const, outcome: "{}", event: EVENT };
+    expect(started(await scripts.finish(sid, lease, { callId: create!.callId, ...end }))).to.deep.equal([waiting]);
+    expect((await records.call(sid, create!.callId))?.notice).to.equal(undefined);
+  });
+
+  it("attaches the same key and arguments to the first call, and refuses the key with others", async () => {
+    const id = await queued("write_file", { key: "k" });
+    expect(await submit("write_file", { key: "k" })).to.deep.equal({ kind: "attached", callId: id });
+    expect(await submit("write_file", { key: "k", argsHash: "other" })).to.deep.equal({ kind: "conflict" });
+  });
+
+  it("records a resent submission once", async () => {
+    const callId = newCallId(sid);
+    await queued("write_file", { callId });
+    await queued("write_file", { callId });
+    expect(await server.redis.llen(keys.lane(sid))).to.equal(2); // with create_session
+  });
+
+  it("refuses what another principal submits, and what is too much", async () => {
+    expect((await submit("read_file", { principal: "bob" })).kind).to.equal("gone");
+    expect(await submit("read_file", { maxDepth: 1 })).to.deep.equal({ kind: "full", depth: 1 });
+  });
+
+  it("never starts a call that was cancelled while it was queued, and frees its key", async () => {
+    const lease = await claimed();
+    const [first, second] = [await queued("run_command"), await queued("write_file", { key: "k" })];
+    await scripts.next(sid, lease);
+    expect(await scripts.cancel(sid, second, '{"failure":{}}')).to.equal("cancelled");
+    const end = { callId: first, state: "done" as const, outcome: "{}", event: EVENT };
+    expect(started(await scripts.finish(sid, lease, end))).to.deep.equal([]);
+    expect((await submit("write_file", { key: "k" })).kind).to.equal("queued");
+  });
+
+  it("names a running call to its owner when somebody cancels it", async () => {
+    const lease = await claimed();
+    const id = await queued("run_command");
+    await scripts.next(sid, lease);
+    expect(await scripts.cancel(sid, id, "{}")).to.equal("running");
+    expect((await scripts.next(sid, lease)).cancels).to.deep.equal([id]);
+  });
+
+  it("keeps a chunk that was sent twice once, and evicts the oldest bytes past the bound", async () => {
+    const lease = await claimed();
+    const id = await queued("run_command");
+    await scripts.next(sid, lease);
+    const chunk = (sequence: number) => ({
+      callId: id,
+      sequence,
+      offset: (sequence - 1) * 4,
+      isStderr: sequence === 2,
+      data: Buffer.from(`out${sequence}`),
+      event: EVENT,
+    });
+    for (const sequence of [1, 1, 2, 3]) await scripts.append(sid, lease, chunk(sequence), 8);
+    const kept = await records.output(sid, id, undefined, 10);
+    expect(kept.map(({ id: at, isStderr, data }) => [at, isStderr, data.toString()])).to.deep.equal([
+      ["1-2", true, "out2"],
+      ["1-3", false, "out3"],
+    ]);
+    expect(await records.process(sid, processIdOf(id))).to.include({ evictedBefore: 4, bytes: 12 });
+  });
+
+  it("expires a session only when it is idle and nothing is open in it", async () => {
+    const lease = await claimed();
+    expect(await scripts.expire(sid, lease)).to.equal(false);
+    await server.redis.hset(keys.session(sid), "expires_at", 1);
+    const id = await queued("run_command");
+    await server.redis.hset(keys.session(sid), "expires_at", 1);
+    expect(await scripts.expire(sid, lease), "a call waits").to.equal(false);
+    await scripts.next(sid, lease);
+    await scripts.finish(sid, lease, { callId: id, state: "done", outcome: "{}", event: EVENT });
+    expect(await scripts.expire(sid, lease)).to.equal(true);
+    expect((await submit("run_command")).kind).to.equal("gone");
+  });
+
+  it("ends every open call of a session that closes, and lets all its keys go", async () => {
+    const lease = await claimed();
+    const [running, waiting] = [await queued("run_command"), await queued("run_command")];
+    await scripts.next(sid, lease);
+    const asking = await queued("close_session", { class: "control" });
+    const end = { outcome: '{"failure":{"code":"X"}}', asking, answer: '{"result":{"closed":true}}' };
+    expect(await scripts.release(sid, lease.epoch, end)).to.equal(true);
+    expect(await scripts.release(sid, lease.epoch, end), "again").to.equal(false);
+    expect((await records.call(sid, running))?.state).to.equal("failed");
+    expect((await records.call(sid, waiting))?.state).to.equal("failed");
+    expect((await records.call(sid, asking))?.outcome).to.deep.equal({ result: { closed: true } });
+    for (const key of await server.redis.keys(`${keys.session(sid)}*`)) {
+      expect(await server.redis.ttl(key), key).to.be.greaterThan(0);
+    }
+  });
+});

@@ -1,0 +1,192 @@
+import type { Redis } from "ioredis";
+import type { CallId, SessionId } from "../ids.ts";
+import { keys } from "./keys.ts";
+import { defineScript } from "./script-runner.ts";
+
+/** What `submit` did. `queued`: ring `owner`'s doorbell (empty while the session waits for a worker). */
+export type Submitted =
+  | { kind: "gone" }
+  | { kind: "conflict" }
+  | { kind: "full"; depth: number }
+  | { kind: "attached"; callId: CallId }
+  | { kind: "queued"; callId: CallId; owner: string; epoch: number; ring: number };
+
+/** A call that its owner shall run now, or (without `start`) one that it runs already. */
+export interface ReadyCall {
+  callId: CallId;
+  start?: { tool: string; args: string; msUntilDetach: number };
+}
+export interface Ready {
+  calls: ReadyCall[];
+  /** Running calls that somebody cancelled. */
+  cancels: CallId[];
+}
+
+/** The session is another worker's, or in another epoch: whoever sees this stops touching it. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+  constructor(readonly sessionId: SessionId) {
+    super(`session ${sessionId} is no longer owned here`);
+  }
+}
+
+/** Who writes: every script of an owner is refused unless the session's record names both. */
+export interface Lease {
+  worker: string;
+  epoch: number;
+}
+
+type RawReady = [[string, string?, string?, number?][], string[], string?];
+const toReady = (raw: RawReady): Ready => ({
+  calls: raw[0].map(([id, tool, args, msUntilDetach]) => ({
+    callId: id as CallId,
+    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach: msUntilDetach ?? 0 } }),
+  })),
+  cancels: raw[1] as CallId[],
+});
+
+/** The Lua scripts that change a session's records, typed. Each touches one session and is safe to repeat. */
+export class SessionScripts {
+  readonly #run: (name: string) => (key: string, ...args: (string | number | Buffer)[]) => Promise<unknown>;
+
+  constructor(redis: Redis) {
+    const defined = new Map(
+      ["open", "submit", "claim", "ready", "next", "append", "end_process"]
+        .concat(["finish", "detach", "cancel", "lose", "release", "expire"])
+        .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
+    );
+    this.#run = (name) => defined.get(name)!;
+  }
+
+  /** @returns false when the session exists already */
+  async open(
+    sid: SessionId,
+    call: { callId: CallId; args: string; waitMs: number; key: string; argsHash: string },
+    fields: Record<string, string | number>,
+  ): Promise<boolean> {
+    const { callId, args, waitMs, key, argsHash } = call;
+    const flat = Object.entries(fields).flat();
+    return (await this.#run("open")(keys.session(sid), callId, args, waitMs, key, argsHash, ...flat)) === 1;
+  }
+
+  async submit(
+    sid: SessionId,
+    call: {
+      callId: CallId;
+      principal: string;
+      tool: string;
+      class: "lane" | "control";
+      mutates: boolean;
+      args: string;
+      argsHash: string;
+      key: string;
+      waitMs: number;
+      maxDepth: number;
+    },
+  ): Promise<Submitted> {
+    const raw = (await this.#run("submit")(
+      keys.session(sid),
+      call.callId,
+      call.principal,
+      call.tool,
+      call.class,
+      call.mutates ? 1 : 0,
+      call.args,
+      call.argsHash,
+      call.key,
+      call.waitMs,
+      call.maxDepth,
+    )) as [Submitted["kind"], string?, string?, string?, number?];
+    const [kind, id, owner, epoch, ring] = raw;
+    if (kind === "full") return { kind, depth: Number(id) };
+    if (kind === "attached") return { kind, callId: id as CallId };
+    if (kind === "queued") return { kind, callId: id as CallId, owner: owner!, epoch: Number(epoch), ring: ring! };
+    return { kind };
+  }
+
+  /** @returns the new epoch, or 0 when somebody else has it or it is gone */
+  async claim(sid: SessionId, worker: string): Promise<number> {
+    return (await this.#run("claim")(keys.session(sid), worker)) as number;
+  }
+
+  async ready(sid: SessionId, lease: Lease, fields: Record<string, string | number>): Promise<void> {
+    const raw = await this.#run("ready")(keys.session(sid), ...owner(lease), ...Object.entries(fields).flat());
+    if (raw !== 1) throw new FencedError(sid);
+  }
+
+  async next(sid: SessionId, lease: Lease): Promise<Ready> {
+    return toReady(this.#mine<RawReady>(sid, await this.#run("next")(keys.session(sid), ...owner(lease))));
+  }
+
+  async append(
+    sid: SessionId,
+    lease: Lease,
+    chunk: { callId: CallId; sequence: number; offset: number; isStderr: boolean; data: Buffer; event: Buffer },
+    keepBytes: number,
+  ): Promise<void> {
+    const { callId, sequence, offset, isStderr, data, event } = chunk;
+    const args = [callId, sequence, offset, isStderr ? 2 : 1, data, event, keepBytes];
+    this.#mine(sid, await this.#run("append")(keys.session(sid), ...owner(lease), ...args));
+  }
+
+  async endProcess(
+    sid: SessionId,
+    lease: Lease,
+    end: { callId: CallId; status: string; exitCode: number | ""; signal: string; durationMs: number; bytes: number },
+  ): Promise<void> {
+    const args = [end.callId, end.status, end.exitCode, end.signal, end.durationMs, end.bytes];
+    this.#mine(sid, await this.#run("end_process")(keys.session(sid), ...owner(lease), ...args));
+  }
+
+  async finish(
+    sid: SessionId,
+    lease: Lease,
+    end: { callId: CallId; state: "done" | "failed" | "cancelled"; outcome: string; event: Buffer },
+  ): Promise<Ready> {
+    const { callId, state, outcome, event } = end;
+    const raw = await this.#run("finish")(keys.session(sid), ...owner(lease), callId, state, outcome, event);
+    return toReady(this.#mine<RawReady>(sid, raw));
+  }
+
+  async detach(sid: SessionId, lease: Lease, callId: CallId): Promise<Ready> {
+    return toReady(this.#mine<RawReady>(sid, await this.#run("detach")(keys.session(sid), ...owner(lease), callId)));
+  }
+
+  /** @returns the state the call has after it; undefined when there is no such call */
+  async cancel(sid: SessionId, callId: CallId, outcome: string): Promise<string | undefined> {
+    return ((await this.#run("cancel")(keys.session(sid), callId, outcome)) as string | null) ?? undefined;
+  }
+
+  /** @returns the new epoch, or 0 when the session had left `epoch` before */
+  async lose(
+    sid: SessionId,
+    epoch: number,
+    to: { owner: string; state: "starting" | "queued"; notice: string; unknown: string; reset: string },
+  ): Promise<number> {
+    const args = [to.owner, to.state, to.notice, to.unknown, to.reset];
+    return (await this.#run("lose")(keys.session(sid), epoch, ...args)) as number;
+  }
+
+  /** @returns false when the session had left `epoch`, or was closed, before */
+  async release(
+    sid: SessionId,
+    epoch: number,
+    end: { outcome: string; asking?: CallId; answer?: string },
+  ): Promise<boolean> {
+    const args = [end.outcome, end.asking ?? "", end.answer ?? ""];
+    return (await this.#run("release")(keys.session(sid), epoch, ...args)) === 1;
+  }
+
+  /** @returns true when the session takes no calls from now on: it was idle for too long, or `force` */
+  async expire(sid: SessionId, lease: Lease, force = false): Promise<boolean> {
+    const raw = await this.#run("expire")(keys.session(sid), ...owner(lease), force ? 1 : 0);
+    return this.#mine<number>(sid, raw) === 1;
+  }
+
+  #mine<T>(sid: SessionId, raw: unknown): T {
+    if (raw === null || raw === false) throw new FencedError(sid);
+    return raw as T;
+  }
+}
+
+const owner = (lease: Lease): [string, number] => [lease.worker, lease.epoch];

@@ -1,0 +1,30 @@
+import { z } from "zod";
+import { CommonEnv, parseEnv } from "../shared/config.ts";
+
+// Durations in ms, sizes in MiB; the same names, explained, in compose/.env.example
+const Env = CommonEnv.extend({
+  BEAT_MS: z.coerce.number().int().min(100).default(3_000),
+  /** Names everything of this installation on a Docker host; containers of other deployments are never touched. */
+  DEPLOYMENT: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
+    .default("default"),
+  /** Sessions that this worker holds at most. */
+  CAPACITY: z.coerce.number().int().min(1).max(1_000).default(64),
+  /** Calls that one session may have open; must not be below the coordinators' MAX_LANE_DEPTH. */
+  MAX_LANE_DEPTH: z.coerce.number().int().min(1).default(64),
+  /** Containers kept started and waiting. */
+  POOL_SIZE: z.coerce.number().int().min(0).max(100).default(4),
+  SANDBOX_IMAGE: z.string().min(1).optional(),
+  /** Writable space of a session's workspace and home, in memory. */
+  WORKSPACE_MB: z.coerce.number().int().min(16).default(512),
+  SANDBOX_PIDS: z.coerce.number().int().min(32).default(512),
+  /** Sockets to the containers live here; in a container, mount the same host path at the same place. */
+  RUN_DIR: z.string().default("/run/codegen-mcp"),
+  AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
+  /** How long a stop lets running calls go on. */
+  DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
+}).refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" });
+
+export type WorkerConfig = z.infer<typeof Env>;
+export const parseConfig = (env: NodeJS.ProcessEnv): WorkerConfig => parseEnv(Env, env);

@@ -1,0 +1,51 @@
+import { hostname } from "node:os";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { PeriodicTask } from "../shared/periodic-task.ts";
+import { keys } from "../shared/redis/keys.ts";
+import type { Placement } from "../shared/redis/placement.ts";
+import type { Service } from "../shared/service.ts";
+import { VERSION } from "../shared/version.ts";
+
+/** Says every beat that this incarnation lives and how full it is. A counter that stands still is how others see it died. */
+export class Heartbeat implements Service {
+  readonly #task: PeriodicTask;
+  #beats = 0;
+
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      placement: Placement;
+      load: () => number;
+      isAvailable: () => boolean;
+      log: Logger;
+    },
+    private readonly options: { worker: string; capacity: number; beatMs: number },
+  ) {
+    const { beatMs: everyMs } = options;
+    this.#task = new PeriodicTask({ log: deps.log, name: "heartbeat", everyMs, pass: () => this.beat() });
+  }
+
+  start(): void {
+    this.#task.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#task.stop();
+    const { redis } = this.deps;
+    const { worker } = this.options;
+    await redis.srem(keys.workers, worker);
+    await redis.del(keys.worker(worker), keys.workerSessions(worker));
+  }
+
+  /** One beat now: what others see of this worker has changed. */
+  async beat(): Promise<void> {
+    const { redis, placement, load, isAvailable } = this.deps;
+    const { worker, capacity } = this.options;
+    const docker = isAvailable() ? "ok" : "unavailable";
+    const record = { beat: ++this.#beats, host: hostname(), version: VERSION, capacity, load: load(), docker };
+    await redis.hset(keys.worker(worker), record);
+    if (this.#beats === 1) await redis.sadd(keys.workers, worker);
+    if (docker === "ok") await placement.beat(worker, load());
+  }
+}

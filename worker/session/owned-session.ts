@@ -1,0 +1,185 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
+import { ToolFailure, toFailure } from "../../shared/failure.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
+import type { Outcome } from "../../shared/records.ts";
+import {
+  FencedError,
+  type Lease,
+  type Ready,
+  type ReadyCall,
+  type SessionScripts,
+} from "../../shared/redis/session-scripts.ts";
+import type { SessionWorkspace } from "./session-workspace.ts";
+
+/** An outcome that is larger is only announced; whoever waits reads the record. */
+const MAX_INLINE_OUTCOME = 16 * 1024;
+
+/** What a tool's executor knows of its call. */
+export interface CallContext {
+  callId: CallId;
+  workspace: SessionWorkspace;
+  /** Aborted when somebody cancels the call, or the session ends. */
+  signal: AbortSignal;
+  log: Logger;
+}
+
+export type Executor = (args: Record<string, unknown>, context: CallContext) => Promise<Record<string, unknown>>;
+
+interface Running {
+  abort: AbortController;
+  detachTimer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * One session that this worker owns, in one epoch: pulls the calls that its lane's order allows, runs them, and records
+ * their ends. Every write carries the lease; the first one that is refused ends this object.
+ */
+export class OwnedSession {
+  readonly #running = new Map<CallId, Running>();
+  /** BullMQ jobs that wait for their call to end or detach. */
+  readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
+  #pulling: Promise<void> | undefined;
+  #pullAgain = false;
+  #isOver = false;
+
+  constructor(
+    private readonly deps: {
+      scripts: SessionScripts;
+      executors: ReadonlyMap<string, Executor>;
+      log: Logger;
+      onFenced: (session: OwnedSession) => void;
+    },
+    readonly id: SessionId,
+    readonly lease: Lease,
+    readonly workspace: SessionWorkspace,
+  ) {}
+
+  get runningCalls(): number {
+    return this.#running.size;
+  }
+
+  /** Asks the records what may start. Rings that come while it asks are answered by one more question. */
+  async ring(): Promise<void> {
+    this.#pullAgain = true;
+    this.#pulling ??= this.#pull().finally(() => {
+      this.#pulling = undefined;
+    });
+    await this.#pulling;
+  }
+
+  /** Resolves with the call's state once it ended or detached here, or the session is over. */
+  async settled(callId: CallId): Promise<string> {
+    if (this.#isOver) return "gone";
+    return await new Promise((resolve) => {
+      const waiting = this.#doorbells.get(callId) ?? [];
+      waiting.push(resolve);
+      this.#doorbells.set(callId, waiting);
+    });
+  }
+
+  /** Doorbells of calls that do not run here: they wait, or have ended without us. */
+  idleDoorbells(): CallId[] {
+    return [...this.#doorbells.keys()].filter((callId) => !this.#running.has(callId));
+  }
+
+  settle(callId: CallId, state: string): void {
+    for (const resolve of this.#doorbells.get(callId) ?? []) resolve(state);
+    this.#doorbells.delete(callId);
+  }
+
+  /** Nothing of this session is started or recorded from here any more; what runs is aborted. */
+  end(): void {
+    this.#isOver = true;
+    for (const running of this.#running.values()) {
+      clearTimeout(running.detachTimer);
+      running.abort.abort();
+    }
+    this.#running.clear();
+    for (const callId of [...this.#doorbells.keys()]) this.settle(callId, "gone");
+  }
+
+  async #pull(): Promise<void> {
+    while (this.#pullAgain && !this.#isOver) {
+      this.#pullAgain = false;
+      try {
+        this.#apply(await this.deps.scripts.next(this.id, this.lease));
+      } catch (error) {
+        this.#onScriptError(error);
+      }
+    }
+  }
+
+  #apply({ calls, cancels }: Ready): void {
+    if (this.#isOver) return;
+    for (const call of calls) if (call.start && !this.#running.has(call.callId)) this.#start(call.callId, call.start);
+    for (const callId of cancels) this.#running.get(callId)?.abort.abort();
+  }
+
+  #start(callId: CallId, { tool, args, msUntilDetach }: NonNullable<ReadyCall["start"]>): void {
+    const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
+    const running: Running = { abort: new AbortController(), detachTimer };
+    this.#running.set(callId, running);
+    const log = this.deps.log.child({ session: this.id, call: callId, tool });
+    void this.#run(callId, tool, args, running, log).catch((error: unknown) => this.#onScriptError(error));
+  }
+
+  async #run(callId: CallId, tool: string, args: string, running: Running, log: Logger): Promise<void> {
+    const startedAt = performance.now();
+    const outcome = await this.#execute(callId, tool, args, running.abort.signal, log);
+    clearTimeout(running.detachTimer);
+    if (this.#isOver) return;
+    const failure = "failure" in outcome ? outcome.failure : undefined;
+    const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
+    const outcomeJson = JSON.stringify(outcome);
+    const ready = await this.deps.scripts.finish(this.id, this.lease, {
+      callId,
+      state,
+      outcome: outcomeJson,
+      event: this.#finishedEvent(callId, state, outcomeJson),
+    });
+    this.#running.delete(callId);
+    this.settle(callId, state);
+    log.info({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
+    this.#apply(ready);
+  }
+
+  async #execute(callId: CallId, tool: string, args: string, signal: AbortSignal, log: Logger): Promise<Outcome> {
+    try {
+      const execute = this.deps.executors.get(tool);
+      if (!execute) throw new ToolFailure("INTERNAL", `This worker does not know the tool "${tool}"`);
+      const parsed = JSON.parse(args) as Record<string, unknown>;
+      const { workspace } = this;
+      return { result: await execute(parsed, { callId, workspace, signal, log }) };
+    } catch (error) {
+      if (!(error instanceof ToolFailure)) log.error({ err: error }, "a call failed inside");
+      return { failure: toFailure(error).toRecord() };
+    }
+  }
+
+  #finishedEvent(callId: CallId, state: string, outcome: string): Buffer {
+    const outcomeJson = outcome.length <= MAX_INLINE_OUTCOME ? outcome : "";
+    const body = { case: "finished" as const, value: { state, outcomeJson } };
+    const event = create(SessionEventSchema, { callId, epoch: BigInt(this.lease.epoch), body });
+    return Buffer.from(toBinary(SessionEventSchema, event));
+  }
+
+  /** The call ran past its wait: it goes on, and the lane is free for the next. */
+  async #detach(callId: CallId): Promise<void> {
+    if (this.#isOver) return;
+    try {
+      const ready = await this.deps.scripts.detach(this.id, this.lease, callId);
+      this.settle(callId, "detached");
+      this.#apply(ready);
+    } catch (error) {
+      this.#onScriptError(error);
+    }
+  }
+
+  #onScriptError(error: unknown): void {
+    if (this.#isOver) return;
+    if (error instanceof FencedError) this.deps.onFenced(this);
+    else this.deps.log.error({ err: error, session: this.id }, "a session's records could not be written");
+  }
+}

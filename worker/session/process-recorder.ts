@@ -1,0 +1,70 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
+import type { ProcessStatus } from "../../shared/records.ts";
+import type { Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { OutputWindow } from "./output-window.ts";
+
+/** Output of one process that Redis keeps; older bytes go first. */
+const KEEP_BYTES = 4 * 1024 * 1024;
+/** Larger chunks are only announced; whoever wants them reads the stream. */
+const MAX_INLINE_BYTES = 16 * 1024;
+
+export interface ProcessEnd {
+  status: ProcessStatus;
+  exitCode: number | null;
+  signal: string | null;
+  durationMs: number;
+  /** The memory limit killed something in the sandbox while it ran. */
+  outOfMemory: boolean;
+}
+
+/**
+ * Writes one process's output and end to its stream and record, in order. Calls are issued without waiting for each
+ * other's answers: one connection keeps their order.
+ */
+export class ProcessRecorder {
+  #sequence = 0;
+  #bytes = 0;
+
+  constructor(
+    private readonly deps: {
+      scripts: SessionScripts;
+      sid: SessionId;
+      lease: Lease;
+      callId: CallId;
+      windows: { stdout: OutputWindow; stderr: OutputWindow };
+      /** The output up to this offset is recorded. */
+      onRecorded: (offset: number) => void;
+      onError: (error: unknown) => void;
+    },
+  ) {}
+
+  /** Where `read_process` goes on after what was recorded so far. */
+  get cursor(): string {
+    return this.#sequence === 0 ? "0" : `${this.deps.lease.epoch}-${this.#sequence}`;
+  }
+
+  output(offset: number, isStderr: boolean, data: Buffer): void {
+    const { scripts, sid, lease, callId, windows, onRecorded, onError } = this.deps;
+    this.#sequence++;
+    this.#bytes = offset + data.length;
+    windows[isStderr ? "stderr" : "stdout"].push(data);
+    const sequence = BigInt(this.#sequence);
+    const body =
+      data.length <= MAX_INLINE_BYTES
+        ? { case: "output" as const, value: { sequence, offset: BigInt(offset), isStderr, data: new Uint8Array(data) } }
+        : { case: "wake" as const, value: { sequence } };
+    const event = create(SessionEventSchema, { callId, epoch: BigInt(lease.epoch), body });
+    const chunk = { callId, sequence: this.#sequence, offset, isStderr, data };
+    scripts
+      .append(sid, lease, { ...chunk, event: Buffer.from(toBinary(SessionEventSchema, event)) }, KEEP_BYTES)
+      .then(() => onRecorded(offset + data.length), onError);
+  }
+
+  ended({ status, exitCode, signal, durationMs }: ProcessEnd): void {
+    const { scripts, sid, lease, callId, onError } = this.deps;
+    const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
+    scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes }).catch(onError);
+  }
+}

@@ -1,0 +1,196 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { ToolFailure, toFailure } from "../../shared/failure.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
+import { LOST, lostNotice } from "../../shared/lost-session.ts";
+import { PeriodicTask } from "../../shared/periodic-task.ts";
+import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Service } from "../../shared/service.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
+import { type Executor, OwnedSession } from "./owned-session.ts";
+import { SessionWorkspace } from "./session-workspace.ts";
+
+/** How often lanes are read although nobody rang, and how often idle sessions are looked for. */
+const READ_LANES_MS = 1_000;
+const EXPIRE_EVERY_PASSES = 5;
+
+const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
+const CLOSED = outcomeOf(new ToolFailure("SESSION_NOT_FOUND", "The session was closed before the call ended"));
+const REASONS: Record<string, string> = {
+  oom: "its memory was used up",
+  removed: "it was removed",
+  exited: "it ended",
+};
+
+/** Holds the sessions that this worker owns: takes them in, replaces lost containers, expires idle ones, lets go. */
+export class SessionKeeper implements Service {
+  readonly #sessions = new Map<SessionId, OwnedSession>();
+  readonly #records: Records;
+  readonly #lanes: PeriodicTask;
+  #pass = 0;
+
+  constructor(
+    private readonly deps: {
+      redis: Redis;
+      scripts: SessionScripts;
+      pool: SandboxPool;
+      executors: ReadonlyMap<string, Executor>;
+      log: Logger;
+      /** A slot became free. */
+      onReleased: () => void;
+    },
+    private readonly options: { worker: string; image: string; diskMb: number; pids: number },
+  ) {
+    this.#records = new Records(deps.redis);
+    const pass = (): Promise<void> => this.#readLanes();
+    this.#lanes = new PeriodicTask({ log: deps.log, name: "lane reader", everyMs: READ_LANES_MS, pass });
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get(sid: SessionId): OwnedSession | undefined {
+    return this.#sessions.get(sid);
+  }
+
+  start(): void {
+    this.#lanes.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#lanes.stop();
+  }
+
+  /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
+  async adopt(sid: SessionId, epoch: number): Promise<void> {
+    const record = await this.#records.session(sid);
+    if (record?.owner === this.options.worker && record.epoch === epoch) this.#hold(record);
+  }
+
+  /** No call comes in any more; what is accepted goes on. */
+  async refuseCalls(): Promise<void> {
+    const all = [...this.#sessions.values()];
+    await Promise.allSettled(all.map((session) => this.deps.scripts.expire(session.id, session.lease, true)));
+  }
+
+  get runningCalls(): number {
+    return [...this.#sessions.values()].reduce((sum, session) => sum + session.runningCalls, 0);
+  }
+
+  /** Ends every session: containers, then records. */
+  async releaseAll(): Promise<void> {
+    await Promise.allSettled([...this.#sessions.values()].map((session) => this.release(session.id)));
+  }
+
+  /**
+   * Ends a session for good: its container first, so that whoever is told it is closed finds nothing left.
+   * @param end `outcome` of the calls that are open; `asking` is the call that wanted it, and gets `answer`
+   */
+  async release(sid: SessionId, end: { outcome?: string; asking?: CallId; answer?: string } = {}): Promise<void> {
+    const session = this.#sessions.get(sid);
+    if (!session) return;
+    session.end();
+    await this.#remove(session.workspace.container);
+    const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
+    await this.deps.scripts.release(sid, session.lease.epoch, { outcome: CLOSED, ...end });
+    await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+    this.#drop(session);
+  }
+
+  #hold(record: SessionRecord): OwnedSession {
+    const { scripts, executors, log } = this.deps;
+    const lease = { worker: this.options.worker, epoch: record.epoch };
+    const onDied = (reason: string): void => void this.#replace(session, reason);
+    const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
+    const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
+    const session = new OwnedSession({ scripts, executors, log, onFenced }, record.id, lease, workspace);
+    this.#sessions.set(record.id, session);
+    void this.#provide(record, session);
+    void session.ring();
+    return session;
+  }
+
+  async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
+    const { pool, scripts, log } = this.deps;
+    let sandbox: Sandbox | undefined;
+    try {
+      sandbox = await pool.take();
+      const { memoryMb, cpus, env, id: sessionId } = record;
+      const epoch = BigInt(session.lease.epoch);
+      await sandbox.claim({ sessionId, epoch, memoryMb, cpus, env, listener: session.workspace });
+      const { workdir, containerId } = sandbox;
+      const { image, diskMb, pids } = this.options;
+      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
+      session.workspace.provide(sandbox);
+    } catch (error) {
+      log.error({ err: error, session: record.id }, "a session got no container");
+      await this.#remove(sandbox);
+      session.workspace.fail(error);
+      await this.release(record.id, { outcome: outcomeOf(toFailure(error)) }).catch((err: unknown) =>
+        log.error({ err, session: record.id }, "a session without a container could not be ended"),
+      );
+    }
+  }
+
+  /** The container died while we own the session: the same session goes on in a fresh one, and says so once. */
+  async #replace(session: OwnedSession, reason: string): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    const { scripts, log } = this.deps;
+    session.end();
+    log.warn({ session: session.id, reason }, "a session's container died");
+    void this.#remove(session.workspace.container);
+    try {
+      const why = REASONS[reason] ?? "it failed";
+      const to = { owner: this.options.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
+      const epoch = await scripts.lose(session.id, session.lease.epoch, to);
+      if (epoch > 0) await this.adopt(session.id, epoch);
+      else this.#drop(session);
+    } catch (err) {
+      log.error({ err, session: session.id }, "a session could not be replaced");
+      this.#drop(session);
+    }
+  }
+
+  /** The records say that the session is no longer ours in this epoch. */
+  async #letGo(session: OwnedSession): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.deps.log.warn({ session: session.id }, "a session is no longer ours; its container is removed");
+    session.end();
+    this.#drop(session);
+    await this.#remove(session.workspace.container);
+  }
+
+  #drop(session: OwnedSession): void {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.#sessions.delete(session.id);
+    this.deps.redis.srem(keys.workerSessions(this.options.worker), session.id).catch(() => {}); // a stale entry does no harm
+    this.deps.onReleased();
+  }
+
+  async #remove(sandbox: Sandbox | undefined): Promise<void> {
+    await sandbox
+      ?.remove()
+      .catch((err: unknown) => this.deps.log.warn({ err, container: sandbox.containerId }, "not removed"));
+  }
+
+  /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */
+  async #readLanes(): Promise<void> {
+    this.#pass++;
+    const isExpiryPass = this.#pass % EXPIRE_EVERY_PASSES === 0;
+    await Promise.allSettled(
+      [...this.#sessions.values()].map(async (session) => {
+        await session.ring();
+        for (const callId of session.idleDoorbells()) {
+          const call = await this.#records.call(session.id, callId);
+          if (!call || isFinalState(call.state) || call.state === "detached")
+            session.settle(callId, call?.state ?? "gone");
+        }
+        if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) await this.release(session.id);
+      }),
+    );
+  }
+}

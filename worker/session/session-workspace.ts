@@ -1,0 +1,159 @@
+import type { Logger } from "pino";
+import { type CallId, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
+import type { OutputWindow } from "./output-window.ts";
+import { type ProcessEnd, ProcessRecorder } from "./process-recorder.ts";
+
+interface LiveProcess {
+  recorder: ProcessRecorder;
+  ended: (end: ProcessEnd) => void;
+  end: Promise<ProcessEnd>;
+}
+
+/** What a process is started with; the agent runs `command` by bash. */
+export interface CommandSpec {
+  command: string;
+  /** Empty for the workdir. */
+  cwd: string;
+  env: Record<string, string>;
+  stdin: Uint8Array;
+  /** 0 for none. */
+  timeoutMs: bigint;
+}
+
+export interface StartedProcess {
+  end: Promise<ProcessEnd>;
+  recorder: ProcessRecorder;
+}
+
+/**
+ * A session's container as its calls see it: there once it was provided, with the processes that run in it. Output and
+ * exits come from the agent and go to the records.
+ */
+export class SessionWorkspace implements SandboxListener {
+  readonly #live = new Map<ProcessId, LiveProcess>();
+  readonly #provided: Promise<Sandbox>;
+  #provide!: (sandbox: Sandbox) => void;
+  #fail!: (error: unknown) => void;
+  #sandbox: Sandbox | undefined;
+
+  constructor(
+    private readonly deps: { scripts: SessionScripts; log: Logger; onDied: (reason: string) => void },
+    readonly id: SessionId,
+    readonly lease: Lease,
+  ) {
+    this.#provided = new Promise((resolve, reject) => {
+      this.#provide = resolve;
+      this.#fail = reject;
+    });
+    this.#provided.catch(() => {}); // whoever waits for it is told
+  }
+
+  /** The container of this session stands. */
+  provide(sandbox: Sandbox): void {
+    this.#sandbox = sandbox;
+    this.#provide(sandbox);
+  }
+
+  /** There will be no container: every call that waits for it fails with `error`. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
+  async sandbox(): Promise<Sandbox> {
+    return this.#sandbox ?? (await this.#provided);
+  }
+
+  /** The container, if it was provided: for removing it. */
+  get container(): Sandbox | undefined {
+    return this.#sandbox;
+  }
+
+  isLive(id: ProcessId): boolean {
+    return this.#live.has(id);
+  }
+
+  endOf(id: ProcessId): Promise<ProcessEnd> | undefined {
+    return this.#live.get(id)?.end;
+  }
+
+  /** @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process */
+  async spawn(
+    callId: CallId,
+    spec: CommandSpec,
+    windows: { stdout: OutputWindow; stderr: OutputWindow },
+  ): Promise<StartedProcess> {
+    const sandbox = await this.sandbox();
+    const processId = processIdOf(callId);
+    const { scripts } = this.deps;
+    const recorder = new ProcessRecorder({
+      scripts,
+      sid: this.id,
+      lease: this.lease,
+      callId,
+      windows,
+      onRecorded: (offset) => sandbox.ackOutput(processId, offset),
+      onError: (error) => this.#onRecordError(error),
+    });
+    let ended: (end: ProcessEnd) => void = () => {};
+    const end = new Promise<ProcessEnd>((resolve) => {
+      ended = resolve;
+    });
+    this.#live.set(processId, { recorder, ended, end });
+    try {
+      await sandbox.spawn({ ...spec, processId });
+    } catch (error) {
+      this.#live.delete(processId);
+      recorder.ended({ status: "killed", exitCode: null, signal: null, durationMs: 0, outOfMemory: false });
+      throw error;
+    }
+    return { end, recorder };
+  }
+
+  async kill(id: ProcessId, signal: string): Promise<void> {
+    const sandbox = await this.sandbox();
+    await sandbox.kill(id, signal);
+  }
+
+  onOutput(processId: string, { offset, isStderr, data }: OutputEvent): void {
+    this.#live.get(processId as ProcessId)?.recorder.output(offset, isStderr, Buffer.from(data));
+  }
+
+  onExited(processId: string, exit: ExitEvent): void {
+    const { signal, exitCode, durationMs } = exit;
+    const status = exit.timedOut ? "timed_out" : exit.killed || signal ? "killed" : "exited";
+    const isExit = status === "exited";
+    const end = {
+      exitCode: isExit ? exitCode : null,
+      signal: signal || null,
+      durationMs,
+      outOfMemory: exit.outOfMemory,
+    };
+    this.#end(processId as ProcessId, { status, ...end });
+    this.#sandbox?.ackExit(processId);
+  }
+
+  /** The agent came back after it was killed; everything else in the container was killed with it. */
+  onRestarted(lostProcessIds: string[]): void {
+    const end = { status: "killed", exitCode: null, signal: "SIGKILL", durationMs: 0, outOfMemory: false } as const;
+    for (const id of lostProcessIds) this.#end(id as ProcessId, end);
+  }
+
+  onDied(reason: string): void {
+    this.deps.onDied(reason);
+  }
+
+  #end(id: ProcessId, end: ProcessEnd): void {
+    const live = this.#live.get(id);
+    if (!live) return;
+    this.#live.delete(id);
+    live.recorder.ended(end);
+    live.ended(end);
+  }
+
+  #onRecordError(error: unknown): void {
+    if (error instanceof FencedError) return; // the session's next pull finds out and ends it
+    this.deps.log.error({ err: error, session: this.id }, "output could not be recorded");
+  }
+}
