@@ -64,7 +64,7 @@ export class Coordinator implements Service {
     const resolver = new SessionResolver({ redis, records, opener });
     const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);
     const waiter = new CallWaiter({ watcher, records });
-    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts });
+    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts }, config.REATTACH_MS);
 
     const registry = new Registry();
     const tools = new ToolService({
