@@ -23,7 +23,7 @@ export class Heartbeat implements Service {
     private readonly options: { worker: string; capacity: number; beatMs: number },
   ) {
     const { beatMs: everyMs } = options;
-    this.#task = new PeriodicTask({ log: deps.log, name: "heartbeat", everyMs, pass: () => this.#beat() });
+    this.#task = new PeriodicTask({ log: deps.log, name: "heartbeat", everyMs, pass: () => this.beat() });
   }
 
   start(): void {
@@ -38,7 +38,8 @@ export class Heartbeat implements Service {
     await redis.del(keys.worker(worker), keys.workerSessions(worker));
   }
 
-  async #beat(): Promise<void> {
+  /** One beat now: what others see of this worker has changed. */
+  async beat(): Promise<void> {
     const { redis, placement, load, isAvailable } = this.deps;
     const { worker, capacity } = this.options;
     const docker = isAvailable() ? "ok" : "unavailable";

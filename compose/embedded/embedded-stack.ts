@@ -74,7 +74,7 @@ export class EmbeddedStack {
   async addWorker(env: Record<string, string> = {}): Promise<ManagedProcess> {
     const child = this.#launch("worker", env);
     this.workers.push(child);
-    await child.line(/"msg":"worker takes sessions"/, START_MS);
+    await child.line(/"msg":"worker started"/, START_MS);
     return child;
   }
 
