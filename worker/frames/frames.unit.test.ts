@@ -3,7 +3,8 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { MarkScanner } from "./attach-mark.ts";
-import { encodeFrame, FrameDecoder, type FrameError, MAX_FRAME_BYTES } from "./frames.ts";
+import { type FrameError, MAX_FRAME_BYTES } from "./frames.ts";
+import { encodeFrame, messageDecoder } from "./messages.ts";
 
 const frame = (data: Uint8Array) =>
   create(WorkerFrameSchema, { requestId: 7n, body: { case: "writeStdin", value: { processId: "p", data } } });
@@ -24,7 +25,7 @@ describe("Frames", () => {
         fc.integer({ min: 1, max: 64 }),
         (payloads, step) => {
           const stream = Buffer.concat(payloads.map((data) => encodeFrame(WorkerFrameSchema, frame(data))));
-          const decoder = new FrameDecoder(WorkerFrameSchema);
+          const decoder = messageDecoder(WorkerFrameSchema);
           const found: Uint8Array[] = [];
           for (let at = 0; at < stream.length; at += step)
             for (const { body } of decoder.push(stream.subarray(at, at + step)))
@@ -42,18 +43,18 @@ describe("Frames", () => {
     expect(codeOf(() => encodeFrame(WorkerFrameSchema, frame(new Uint8Array(MAX_FRAME_BYTES))))).to.equal(
       "FRAME_TOO_LARGE",
     );
-    const decoder = new FrameDecoder(WorkerFrameSchema, 100);
+    const decoder = messageDecoder(WorkerFrameSchema, 100);
     expect(codeOf(() => [...decoder.push(Buffer.from([101, 0]))])).to.equal("FRAME_TOO_LARGE");
   });
 
   it("that end too early, or are none, are typed errors", () => {
-    const decoder = new FrameDecoder(WorkerFrameSchema);
+    const decoder = messageDecoder(WorkerFrameSchema);
     expect([...decoder.push(Buffer.from([5, 1]))]).to.deep.equal([]);
     expect(codeOf(() => decoder.end())).to.equal("FRAME_CUT");
-    expect(codeOf(() => [...new FrameDecoder(WorkerFrameSchema).push(Buffer.alloc(20, 0xff))])).to.equal(
+    expect(codeOf(() => [...messageDecoder(WorkerFrameSchema).push(Buffer.alloc(20, 0xff))])).to.equal(
       "FRAME_MALFORMED",
     );
-    expect(codeOf(() => [...new FrameDecoder(WorkerFrameSchema).push(Buffer.from([2, 0x12, 0x7f]))])).to.equal(
+    expect(codeOf(() => [...messageDecoder(WorkerFrameSchema).push(Buffer.from([2, 0x12, 0x7f]))])).to.equal(
       "FRAME_MALFORMED",
     );
   });

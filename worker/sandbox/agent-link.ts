@@ -9,7 +9,8 @@ import {
   WorkerFrameSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { isFailureCode, ToolFailure } from "../../shared/failure.ts";
-import { encodeFrame, FrameDecoder, FrameError } from "../frames/frames.ts";
+import { FrameError } from "../frames/frames.ts";
+import { encodeFrame, messageDecoder } from "../frames/messages.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -172,7 +173,7 @@ export class AgentLink {
       return;
     }
     this.#stream = stream;
-    const decoder = new FrameDecoder(AgentFrameSchema);
+    const decoder = messageDecoder(AgentFrameSchema);
     stream.on("data", (chunk: Buffer) => {
       if (this.#stream !== stream) return;
       try {

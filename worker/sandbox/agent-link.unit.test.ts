@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect } from "chai";
 import { AgentFrameSchema, WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { silentLog } from "../../test/support/silent-log.ts";
-import { encodeFrame, FrameDecoder } from "../frames/frames.ts";
+import { encodeFrame, messageDecoder } from "../frames/messages.ts";
 import { AgentLink } from "./agent-link.ts";
 import { ProcessLedger } from "./process-ledger.ts";
 import { SocketChannel } from "./socket-channel.ts";
@@ -28,7 +28,7 @@ class FakeAgent {
       });
       if (!isConnected) continue;
       const agent = new FakeAgent(socket);
-      const decoder = new FrameDecoder(WorkerFrameSchema);
+      const decoder = messageDecoder(WorkerFrameSchema);
       socket.on("data", (chunk: Buffer) => {
         for (const { requestId, body } of decoder.push(chunk))
           if (body.case === "hello")
