@@ -70,7 +70,9 @@ export class RecordTools {
 
   async #output(sid: SessionId, call: CallRecord, cursor: string | undefined): Promise<Structured> {
     if (cursor === undefined || call.tool !== "run_command") return {};
-    const page = await readOutput(this.deps.records, sid, call.id, cursor);
+    const { records } = this.deps;
+    const process = await records.process(sid, processIdOf(call.id));
+    const page = await readOutput(records, sid, call.id, cursor, process?.status !== "running");
     return { output: page.data.toString(), next_cursor: page.nextCursor, has_more: page.hasMore };
   }
 
