@@ -111,6 +111,7 @@ export class LaneCalls {
     try {
       return await this.deps.waiter.wait(sessionId, callId, {
         until,
+        isNew: ask === 1,
         progress: caller.progress,
         signal: caller.signal,
         onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),

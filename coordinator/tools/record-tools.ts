@@ -48,7 +48,7 @@ export class RecordTools {
     if (call && !isFinalState(call.state) && args.wait_ms > 0) {
       const until = caller.receivedAt + args.wait_ms;
       const { progress, signal } = caller;
-      await waiter.wait(sid, callId, { until, progress, signal, onStillQueued: async () => {} });
+      await waiter.wait(sid, callId, { until, isNew: false, progress, signal, onStillQueued: async () => {} });
       call = await records.call(sid, callId);
     }
     if (!call) throw noCall(args.call_id);
