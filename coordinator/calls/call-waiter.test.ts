@@ -35,6 +35,7 @@ describe("CallWaiter", () => {
   const wait = (over: Partial<Parameters<CallWaiter["wait"]>[2]> = {}) =>
     waiter.wait(sid, callId, {
       until: performance.now() + 20_000,
+      isNew: true,
       progress: undefined,
       signal: undefined,
       onStillQueued: async () => {},
@@ -57,9 +58,16 @@ describe("CallWaiter", () => {
     expect((await waiting)?.state).to.equal("done");
   });
 
+  it("tells an end that came before the wait at once, where that can be", async () => {
+    await endRecord();
+    const waiting = wait({ isNew: false, until: performance.now() + 900 });
+    expect((await waiting)?.state).to.equal("done");
+  });
+
   it("gives up when the time is over or the client left", async () => {
     expect(await wait({ until: performance.now() })).to.equal(undefined);
     expect(await wait({ signal: AbortSignal.timeout(1) })).to.equal(undefined);
+    expect(await wait({ signal: AbortSignal.abort() }), "the client had left before").to.equal(undefined);
   });
 
   it("passes output on in order and once, although every live event was lost", async () => {

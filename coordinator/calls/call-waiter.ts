@@ -17,6 +17,8 @@ export interface CallEnd {
 export interface WaitOptions {
   /** `performance.now()` at which the wait is over. */
   until: number;
+  /** This request made the call: nothing of it can have been missed yet. */
+  isNew: boolean;
   progress: ProgressSink | undefined;
   signal: AbortSignal | undefined;
   /** Called about every second while the call is still queued. */
@@ -61,10 +63,12 @@ export class CallWaiter {
     };
 
     const unwatch = watcher.watch(sid, callId, { onEvent, onGap });
+    if (!options.isNew) onGap();
     const rereading = setInterval(onGap, REREAD_MS);
     const over = setTimeout(() => resolve(undefined), Math.max(0, options.until - performance.now()));
     const onAbort = (): void => resolve(undefined);
     options.signal?.addEventListener("abort", onAbort, { once: true });
+    if (options.signal?.aborted) onAbort();
     try {
       return await ended;
     } finally {

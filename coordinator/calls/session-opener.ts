@@ -5,6 +5,7 @@ import { type CallId, newCallId, newSessionId, type SessionId } from "../../shar
 import { Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
+import { defineScript } from "../../shared/redis/script-runner.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
@@ -22,6 +23,7 @@ export interface Opened {
 /** Makes session records and puts them in the line for a worker. */
 export class SessionOpener {
   readonly #records: Records;
+  readonly #holdKey;
 
   constructor(
     private readonly deps: {
@@ -34,6 +36,7 @@ export class SessionOpener {
     private readonly maxWaiting: number,
   ) {
     this.#records = new Records(deps.redis);
+    this.#holdKey = defineScript(deps.redis, "hold_key");
   }
 
   /**
@@ -41,9 +44,19 @@ export class SessionOpener {
    * @throws {ToolFailure} NO_CAPACITY when too many sessions wait; IDEMPOTENCY_CONFLICT for a key with other arguments
    */
   async open(principal: string, rawArgs: Record<string, unknown>, waitMs: number): Promise<Opened> {
+    return await this.#open(principal, rawArgs, waitMs, undefined);
+  }
+
+  /** @param gone the session that the key stood for and that was closed since */
+  async #open(
+    principal: string,
+    rawArgs: Record<string, unknown>,
+    waitMs: number,
+    gone: SessionId | undefined,
+  ): Promise<Opened> {
     const { idempotency_key: key, ...args } = createSession.input.parse(rawArgs);
     const argsHash = hashArguments("create_session", args);
-    const sessionId = key ? await this.#heldBy(principal, key, argsHash) : newSessionId();
+    const sessionId = key ? await this.#heldBy(principal, key, argsHash, gone) : newSessionId();
     const { redis, scripts, watcher } = this.deps;
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
@@ -98,11 +111,12 @@ export class SessionOpener {
   }
 
   /** The session that a key stands for: a new one, or the one that an earlier call with it made or is about to make. */
-  async #heldBy(principal: string, key: string, argsHash: string): Promise<SessionId> {
-    const fresh = newSessionId();
+  async #heldBy(principal: string, key: string, argsHash: string, gone: SessionId | undefined): Promise<SessionId> {
+    const value = (sid: SessionId): string => `${sid} ${argsHash}`;
+    const replaced = gone ? value(gone) : "";
     const redisKey = keys.creationKey(principal, key);
-    const held = await this.deps.redis.set(redisKey, `${fresh} ${argsHash}`, "EX", CREATION_KEY_TTL_S, "NX", "GET");
-    const [sid, hash] = (held ?? `${fresh} ${argsHash}`).split(" ");
+    const held = (await this.#holdKey(redisKey, replaced, value(newSessionId()), CREATION_KEY_TTL_S)) as string;
+    const [sid, hash] = held.split(" ");
     if (hash === argsHash) return sid as SessionId;
     throw new ToolFailure("IDEMPOTENCY_CONFLICT", `idempotency_key "${key}" was used with other arguments before`, {
       hint: "Use a new key for a new session.",
@@ -116,7 +130,6 @@ export class SessionOpener {
       const ask = await this.deps.redis.hincrby(keys.call(sid, session.createCall), "asked", 1);
       return { sessionId: sid, callId: session.createCall, ask };
     }
-    await this.deps.redis.del(keys.creationKey(principal, String(args.idempotency_key)));
-    return await this.open(principal, args, waitMs);
+    return await this.#open(principal, args, waitMs, sid);
   }
 }

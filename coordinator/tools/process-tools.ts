@@ -1,11 +1,10 @@
 import type { Redis } from "ioredis";
-import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { CallWatcher } from "../calls/call-watcher.ts";
 import type { Caller } from "../calls/caller.ts";
-import type { SessionResolver } from "../calls/session-resolver.ts";
+import { noProcess, type SessionResolver } from "../calls/session-resolver.ts";
 import { readOutput } from "./output-cursor.ts";
 import { pickLines } from "./pick-lines.ts";
 
@@ -23,11 +22,6 @@ interface ReadArguments {
   grep?: string;
 }
 
-export const noProcess = (id: string): ToolFailure =>
-  new ToolFailure("NOT_FOUND", `There is no process "${id}"; finished ones are kept for an hour`, {
-    hint: "list_processes shows a session's processes.",
-  });
-
 /** The tools that read processes from Redis: their output and how they ended. */
 export class ProcessTools {
   constructor(
@@ -43,7 +37,7 @@ export class ProcessTools {
       const changed = this.#nextEvent(sid, id, until, caller.signal);
       const process = await this.deps.records.process(sid, id);
       if (!process) throw noProcess(args.process_id);
-      const page = await this.#read(sid, callId, args);
+      const page = await this.#read(sid, callId, args, process.status !== "running");
       const isNews = page.isNews || process.status !== "running";
       if (isNews || performance.now() >= until || caller.signal?.aborted) {
         changed.cancel();
@@ -54,15 +48,15 @@ export class ProcessTools {
   }
 
   /** One page; or, where lines are to be picked, whatever there is from the cursor on. */
-  async #read(sid: SessionId, callId: CallId, { cursor, tail_lines: tail, grep }: ReadArguments) {
-    const page = await readOutput(this.deps.records, sid, callId, cursor);
+  async #read(sid: SessionId, callId: CallId, { cursor, tail_lines: tail, grep }: ReadArguments, isOver: boolean) {
+    const page = await readOutput(this.deps.records, sid, callId, cursor, isOver);
     if (tail === undefined && grep === undefined) {
       return { ...page, text: page.data.toString(), isNews: page.data.length > 0 };
     }
     const parts = [page.data];
     let last = page;
     while (last.hasMore) {
-      last = await readOutput(this.deps.records, sid, callId, last.nextCursor);
+      last = await readOutput(this.deps.records, sid, callId, last.nextCursor, isOver);
       parts.push(last.data);
     }
     const text = pickLines(Buffer.concat(parts).toString(), { tail, grep });

@@ -48,7 +48,7 @@ export class RecordTools {
     if (call && !isFinalState(call.state) && args.wait_ms > 0) {
       const until = caller.receivedAt + args.wait_ms;
       const { progress, signal } = caller;
-      await waiter.wait(sid, callId, { until, progress, signal, onStillQueued: async () => {} });
+      await waiter.wait(sid, callId, { until, isNew: false, progress, signal, onStillQueued: async () => {} });
       call = await records.call(sid, callId);
     }
     if (!call) throw noCall(args.call_id);
@@ -70,7 +70,9 @@ export class RecordTools {
 
   async #output(sid: SessionId, call: CallRecord, cursor: string | undefined): Promise<Structured> {
     if (cursor === undefined || call.tool !== "run_command") return {};
-    const page = await readOutput(this.deps.records, sid, call.id, cursor);
+    const { records } = this.deps;
+    const process = await records.process(sid, processIdOf(call.id));
+    const page = await readOutput(records, sid, call.id, cursor, process?.status !== "running");
     return { output: page.data.toString(), next_cursor: page.nextCursor, has_more: page.hasMore };
   }
 
