@@ -25,7 +25,7 @@ export const keys = {
   events: (sid: SessionId) => `cg:{${sid}}:ev`,
   /** Channel of session ids whose controls or cancels changed. */
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
-  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:taken`, `:load`, `:beats`. */
+  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
   place: "cg:{place}",
   /** Set of the incarnations that started and did not stop cleanly. */
   workers: "cg:workers",

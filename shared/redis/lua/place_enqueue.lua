@@ -11,7 +11,8 @@ local taken = redis.call('HGET', P .. ':taken', sid)
 if taken and t - tonumber(taken) < tonumber(forget) then return 0 end
 redis.call('HDEL', P .. ':taken', sid)
 if redis.call('ZCARD', P .. ':waiting') >= tonumber(limit) then return -1 end
-redis.call('ZADD', P .. ':waiting', t, sid)
+-- The fraction keeps the order of those that come within one millisecond.
+redis.call('ZADD', P .. ':waiting', t + redis.call('INCR', P .. ':seq') % 1000 / 1000, sid)
 redis.call('RPUSH', P .. ':q:' .. principal, sid)
 local turn = tonumber(redis.call('GET', P .. ':turn') or 0)
 redis.call('ZADD', P .. ':turns', 'NX', turn - 0.5, principal)
