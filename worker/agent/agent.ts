@@ -1,0 +1,83 @@
+import type { WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import type { AgentFrameInit } from "./connection.ts";
+import { AgentFailure } from "./failure.ts";
+import { checkVariable, type Processes } from "./processes.ts";
+import type { SessionEnvironment } from "./session-environment.ts";
+
+type Request = WorkerFrame["body"];
+type Reply = Exclude<AgentFrameInit["body"], undefined>;
+
+/** Answers the worker's frames, one request at a time or many: each answer carries its request's id. */
+export class Agent {
+  #epoch = -1n;
+  #isGreeted = false;
+
+  constructor(
+    private readonly deps: {
+      bootId: string;
+      version: string;
+      workdir: string;
+      environment: SessionEnvironment;
+      processes: Processes;
+      send: (frame: AgentFrameInit) => void;
+    },
+  ) {}
+
+  /** A new connection says Hello before anything else. */
+  onConnected(): void {
+    this.#isGreeted = false;
+  }
+
+  async onFrame({ requestId, body }: WorkerFrame): Promise<void> {
+    try {
+      const reply = await this.#answer(body);
+      if (reply) this.deps.send({ requestId, body: reply });
+      if (reply?.case === "hello") this.deps.processes.resend();
+    } catch (error) {
+      const { code, message } = toFailure(error);
+      this.deps.send({ requestId, body: { case: "failure", value: { code, message } } });
+    }
+  }
+
+  async #answer(body: Request): Promise<Reply | undefined> {
+    const { processes } = this.deps;
+    if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
+    switch (body.case) {
+      case "hello":
+        return this.#greet(body.value.epoch, body.value.env);
+      case "ping":
+        return { case: "pong", value: {} };
+      case "spawn":
+        return { case: "spawned", value: { pid: await processes.spawn(body.value) } };
+      case "kill":
+        return { case: "killed", value: { count: await processes.kill(body.value.processId, body.value.signal) } };
+      case "writeStdin":
+        await processes.writeStdin(body.value);
+        return { case: "stdinWritten", value: {} };
+      case "outputAck":
+        processes.acknowledgeOutput(body.value.processId, Number(body.value.offset));
+        return undefined;
+      case "exitAck":
+        processes.acknowledgeExit(body.value.processId);
+        return undefined;
+      default:
+        throw new AgentFailure("INVALID_ARGUMENT", "This agent does not know the request");
+    }
+  }
+
+  #greet(epoch: bigint, env: Record<string, string>): Reply {
+    if (epoch < this.#epoch)
+      throw new AgentFailure("STALE_EPOCH", `Epoch ${epoch} is over: this sandbox has seen epoch ${this.#epoch}`);
+    for (const [name, value] of Object.entries(env)) checkVariable(name, value);
+    this.#epoch = epoch;
+    this.#isGreeted = true;
+    const { bootId, version, workdir, environment, processes } = this.deps;
+    environment.ofSession = env;
+    return { case: "hello", value: { agentVersion: version, bootId, workdir, processes: processes.known() } };
+  }
+}
+
+const toFailure = (error: unknown): { code: string; message: string } =>
+  error instanceof AgentFailure
+    ? error
+    : { code: "INTERNAL", message: `The agent failed: ${error instanceof Error ? error.message : String(error)}` };

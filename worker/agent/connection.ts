@@ -1,0 +1,64 @@
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { AgentFrameSchema, type WorkerFrame, WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { encodeFrame, FrameDecoder } from "../frames/frames.ts";
+
+const RETRY_FIRST_MS = 5;
+const RETRY_LAST_MS = 500;
+
+export type AgentFrameInit = MessageInitShape<typeof AgentFrameSchema>;
+
+export interface ConnectionListener {
+  onConnected(): void;
+  onFrame(frame: WorkerFrame): void;
+}
+
+/** The way to the worker: dials its socket for ever, and again whenever the connection ends. */
+export class Connection {
+  #stream: Duplex | undefined;
+  #retryMs = RETRY_FIRST_MS;
+
+  constructor(
+    private readonly socketPath: string,
+    private readonly listener: ConnectionListener,
+  ) {}
+
+  start(): void {
+    const socket = connect(this.socketPath);
+    socket.on("connect", () => {
+      this.#retryMs = RETRY_FIRST_MS;
+      this.#use(socket);
+    });
+    socket.on("error", () => {}); // "close" follows
+    socket.on("close", () => {
+      if (this.#stream === socket) this.#stream = undefined;
+      setTimeout(() => this.start(), this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
+    });
+  }
+
+  /** Without a connection the frame is lost: whoever needs it sends it again after the next `onConnected`. */
+  send(frame: AgentFrameInit): void {
+    const stream = this.#stream;
+    if (!stream) return;
+    if (stream.writableCorked === 0) {
+      stream.cork(); // frames of one turn of the event loop leave in one system call
+      process.nextTick(() => stream.uncork());
+    }
+    stream.write(encodeFrame(AgentFrameSchema, create(AgentFrameSchema, frame)));
+  }
+
+  #use(stream: Duplex): void {
+    this.#stream = stream;
+    const decoder = new FrameDecoder(WorkerFrameSchema);
+    this.listener.onConnected();
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        for (const frame of decoder.push(chunk)) this.listener.onFrame(frame);
+      } catch {
+        stream.destroy(); // nothing on this stream can be understood any more
+      }
+    });
+  }
+}

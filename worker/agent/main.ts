@@ -1,0 +1,56 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { Agent } from "./agent.ts";
+import { Connection } from "./connection.ts";
+import { captureLoginEnvironment } from "./login-environment.ts";
+import { Processes } from "./processes.ts";
+import { RunnerSupply } from "./runner.ts";
+import { SessionEnvironment } from "./session-environment.ts";
+
+const INIT = "/opt/codegen/init";
+const SOCKET = "/run/codegen/agent.sock";
+const VERSION = "1";
+
+const main = async (): Promise<void> => {
+  const home = process.env["HOME"] ?? "/home/dev";
+  const workdir = `${home}/workspace`;
+  mkdirSync(workdir, { recursive: true });
+
+  const runners = new RunnerSupply(INIT);
+  const environment = new SessionEnvironment(
+    await captureLoginEnvironment(runners, { ...(process.env as Record<string, string>) }),
+  );
+  runners.refill();
+
+  const processes = new Processes({
+    runners,
+    workdir,
+    environment: () => environment.all(),
+    listener: {
+      onOutput: (processId, { stream, offset, data }) =>
+        connection.send({ body: { case: "output", value: { processId, stream, offset: BigInt(offset), data } } }),
+      onExited: (processId, { durationMs, outputBytes, ...exit }) =>
+        connection.send({
+          body: {
+            case: "exited",
+            value: { processId, ...exit, durationMs: BigInt(durationMs), outputBytes: BigInt(outputBytes) },
+          },
+        }),
+    },
+  });
+  const agent = new Agent({
+    bootId: randomUUID(),
+    version: VERSION,
+    workdir,
+    environment,
+    processes,
+    send: (frame) => connection.send(frame),
+  });
+  const connection = new Connection(SOCKET, {
+    onConnected: () => agent.onConnected(),
+    onFrame: (frame) => void agent.onFrame(frame),
+  });
+  connection.start();
+};
+
+void main();
