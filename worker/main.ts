@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../shared/config.ts";
 import { createLogger } from "../shared/log.ts";
 import { runMain } from "../shared/run-main.ts";
@@ -7,7 +8,8 @@ import { Worker } from "./worker.ts";
 try {
   const config = parseConfig(process.env);
   const log = createLogger("worker", config.LOG_LEVEL);
-  await runMain(new Worker(config, log), log);
+  const agentBundle = readFileSync(new URL("./agent/agent.cjs", import.meta.url));
+  await runMain(new Worker(config, log, agentBundle), log);
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
   process.exit(1);

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
 import type { Logger } from "pino";
 import { newIncarnationId } from "../shared/ids.ts";
 import { Records } from "../shared/records.ts";
@@ -6,10 +8,14 @@ import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
+import { VERSION } from "../shared/version.ts";
 import { CallConsumer } from "./call-consumer.ts";
 import type { WorkerConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
+import { DEFAULT_LIMITS } from "./sandbox/container-spec.ts";
+import { Engine } from "./sandbox/engine.ts";
+import { SandboxHost } from "./sandbox/sandbox-host.ts";
 import { SandboxPool } from "./sandbox/sandbox-pool.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
@@ -25,6 +31,7 @@ export class Worker implements Service {
   readonly incarnation = newIncarnationId();
   readonly #services: Service[];
   readonly #keeper: SessionKeeper;
+  readonly #host: SandboxHost;
   readonly #placement: PlacementConsumer;
   readonly #redis;
   readonly #subscriber;
@@ -35,6 +42,7 @@ export class Worker implements Service {
   constructor(
     private readonly config: WorkerConfig,
     private readonly log: Logger,
+    agentBundle: Buffer,
   ) {
     const redis = createRedis(config.REDIS_URL, "patient", log);
     const subscriber = createRedis(config.REDIS_URL, "subscriber", log);
@@ -47,10 +55,28 @@ export class Worker implements Service {
 
     const scripts = new SessionScripts(redis);
     const placement = new Placement(redis);
-    const pool = new SandboxPool({ config, worker, log });
+    const engine = new Engine(new Docker());
+    const image = config.SANDBOX_IMAGE ?? `codegen-mcp/python:${VERSION}`;
+    const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
+    const host = new SandboxHost(
+      { engine, log },
+      {
+        deployment: config.DEPLOYMENT,
+        worker,
+        image,
+        agentImage: `codegen-mcp/agent:${VERSION}`,
+        agentBundle,
+        runFolder: join(config.RUN_DIR, worker),
+        transport: config.AGENT_TRANSPORT,
+        limits,
+      },
+    );
+    this.#host = host;
+    const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
     const executors = new Map<string, Executor>();
     const onReleased = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
-    this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onReleased }, worker);
+    const facts = { worker, image, diskMb: limits.diskMb, pids: limits.pids };
+    this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onReleased }, facts);
     executors
       .set("create_session", createSession(new Records(redis)))
       .set("close_session", closeSession(this.#keeper))
@@ -60,14 +86,14 @@ export class Worker implements Service {
       .set("write_file", writeFile)
       .set("list_files", listFiles);
 
-    const isAvailable = (): boolean => pool.isAvailable;
+    const isAvailable = (): boolean => host.isAvailable;
     const placing = { redis: queueRedis, placement, scripts, keeper: this.#keeper, isAvailable, log };
     this.#placement = new PlacementConsumer(placing, { worker, capacity, leaseMs });
     const concurrency = capacity * config.MAX_LANE_DEPTH;
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper: this.#keeper, log }, worker, concurrency);
     const load = (): number => this.#placement.load;
     const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs });
-    this.#services = [pool, heartbeat, this.#keeper, calls, this.#placement];
+    this.#services = [host, pool, heartbeat, this.#keeper, calls, this.#placement];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */
@@ -81,6 +107,7 @@ export class Worker implements Service {
     this.#starting.abort();
     await this.#started;
     if (this.#redis.status === "ready") await this.#drain();
+    await this.#host.removeOwned().catch((err: unknown) => this.log.warn({ err }, "containers may be left behind"));
     await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
     await Promise.all([this.#redis, this.#subscriber, this.#queueRedis].map(closeRedis));
   }

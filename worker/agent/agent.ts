@@ -28,6 +28,11 @@ export class Agent {
     this.#isGreeted = false;
   }
 
+  /** Before it the worker does not know what it missed: Hello is answered with all that was not acknowledged. */
+  get isGreeted(): boolean {
+    return this.#isGreeted;
+  }
+
   async onFrame({ requestId, body }: WorkerFrame): Promise<void> {
     try {
       const reply = await this.#answer(body);

@@ -14,8 +14,15 @@ export interface ConnectionListener {
   onFrame(frame: WorkerFrame): void;
 }
 
+/** What carries frames to the worker. */
+export interface AgentConnection {
+  start(): void;
+  /** Without a connection the frame is lost: whoever needs it sends it again after the next `onConnected`. */
+  send(frame: AgentFrameInit): void;
+}
+
 /** The way to the worker: dials its socket for ever, and again whenever the connection ends. */
-export class Connection {
+export class Connection implements AgentConnection {
   #stream: Duplex | undefined;
   #retryMs = RETRY_FIRST_MS;
 
@@ -38,15 +45,8 @@ export class Connection {
     });
   }
 
-  /** Without a connection the frame is lost: whoever needs it sends it again after the next `onConnected`. */
   send(frame: AgentFrameInit): void {
-    const stream = this.#stream;
-    if (!stream) return;
-    if (stream.writableCorked === 0) {
-      stream.cork(); // frames of one turn of the event loop leave in one system call
-      process.nextTick(() => stream.uncork());
-    }
-    stream.write(encodeFrame(AgentFrameSchema, create(AgentFrameSchema, frame)));
+    if (this.#stream) writeFrame(this.#stream, frame);
   }
 
   #use(stream: Duplex): void {
@@ -62,3 +62,12 @@ export class Connection {
     });
   }
 }
+
+/** Frames of one turn of the event loop leave in one system call. */
+export const writeFrame = (stream: Duplex, frame: AgentFrameInit): void => {
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
+  stream.write(encodeFrame(AgentFrameSchema, create(AgentFrameSchema, frame)));
+};

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { Agent } from "./agent.ts";
-import { Connection } from "./connection.ts";
+import { AttachConnection } from "./attach-connection.ts";
+import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
 import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
 import { RunnerSupply } from "./runner.ts";
@@ -22,15 +23,18 @@ const main = async (): Promise<void> => {
   );
   runners.refill();
 
+  const sendEvent = (frame: AgentFrameInit) => {
+    if (agent.isGreeted) connection.send(frame);
+  };
   const processes = new Processes({
     runners,
     workdir,
     environment: () => environment.all(),
     listener: {
       onOutput: (processId, { stream, offset, data }) =>
-        connection.send({ body: { case: "output", value: { processId, stream, offset: BigInt(offset), data } } }),
+        sendEvent({ body: { case: "output", value: { processId, stream, offset: BigInt(offset), data } } }),
       onExited: (processId, { durationMs, outputBytes, ...exit }) =>
-        connection.send({
+        sendEvent({
           body: {
             case: "exited",
             value: { processId, ...exit, durationMs: BigInt(durationMs), outputBytes: BigInt(outputBytes) },
@@ -46,10 +50,14 @@ const main = async (): Promise<void> => {
     processes,
     send: (frame) => connection.send(frame),
   });
-  const connection = new Connection(SOCKET, {
+  const listener: ConnectionListener = {
     onConnected: () => agent.onConnected(),
     onFrame: (frame) => void agent.onFrame(frame),
-  });
+  };
+  const mark = process.env["AGENT_ATTACH_MARK"];
+  const connection: AgentConnection = mark
+    ? new AttachConnection(Buffer.from(mark), listener)
+    : new Connection(SOCKET, listener);
   connection.start();
 };
 

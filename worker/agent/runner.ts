@@ -103,7 +103,10 @@ export class Runner {
   #onPipes(stdin: number, stdout: number, stderr: number): void {
     this.#stdinFd = stdin;
     try {
-      this.#outputs = { stdout: this.#open(stdout, constants.O_RDONLY), stderr: this.#open(stderr, constants.O_RDONLY) };
+      this.#outputs = {
+        stdout: this.#open(stdout, constants.O_RDONLY),
+        stderr: this.#open(stderr, constants.O_RDONLY),
+      };
     } catch {
       // the runner has just been killed: run() says so
     }

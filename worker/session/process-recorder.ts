@@ -15,6 +15,8 @@ export interface ProcessEnd {
   exitCode: number | null;
   signal: string | null;
   durationMs: number;
+  /** The memory limit killed something in the sandbox while it ran. */
+  outOfMemory: boolean;
 }
 
 /**

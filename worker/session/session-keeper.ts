@@ -42,7 +42,7 @@ export class SessionKeeper implements Service {
       /** A slot became free. */
       onReleased: () => void;
     },
-    private readonly worker: string,
+    private readonly options: { worker: string; image: string; diskMb: number; pids: number },
   ) {
     this.#records = new Records(deps.redis);
     const pass = (): Promise<void> => this.#readLanes();
@@ -68,7 +68,7 @@ export class SessionKeeper implements Service {
   /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
   async adopt(sid: SessionId, epoch: number): Promise<void> {
     const record = await this.#records.session(sid);
-    if (record?.owner === this.worker && record.epoch === epoch) this.#hold(record);
+    if (record?.owner === this.options.worker && record.epoch === epoch) this.#hold(record);
   }
 
   /** No call comes in any more; what is accepted goes on. */
@@ -103,7 +103,7 @@ export class SessionKeeper implements Service {
 
   #hold(record: SessionRecord): OwnedSession {
     const { scripts, executors, log } = this.deps;
-    const lease = { worker: this.worker, epoch: record.epoch };
+    const lease = { worker: this.options.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
     const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
@@ -120,9 +120,11 @@ export class SessionKeeper implements Service {
     try {
       sandbox = await pool.take();
       const { memoryMb, cpus, env, id: sessionId } = record;
-      await sandbox.claim({ sessionId, epoch: session.lease.epoch, memoryMb, cpus, env, listener: session.workspace });
-      const { workdir, image, diskMb, pids } = sandbox;
-      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: sandbox.id });
+      const epoch = BigInt(session.lease.epoch);
+      await sandbox.claim({ sessionId, epoch, memoryMb, cpus, env, listener: session.workspace });
+      const { workdir, containerId } = sandbox;
+      const { image, diskMb, pids } = this.options;
+      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
       session.workspace.provide(sandbox);
     } catch (error) {
       log.error({ err: error, session: record.id }, "a session got no container");
@@ -143,7 +145,7 @@ export class SessionKeeper implements Service {
     void this.#remove(session.workspace.container);
     try {
       const why = REASONS[reason] ?? "it failed";
-      const to = { owner: this.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
+      const to = { owner: this.options.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
       const epoch = await scripts.lose(session.id, session.lease.epoch, to);
       if (epoch > 0) await this.adopt(session.id, epoch);
       else this.#drop(session);
@@ -165,12 +167,14 @@ export class SessionKeeper implements Service {
   #drop(session: OwnedSession): void {
     if (this.#sessions.get(session.id) !== session) return;
     this.#sessions.delete(session.id);
-    this.deps.redis.srem(keys.workerSessions(this.worker), session.id).catch(() => {}); // a stale entry does no harm
+    this.deps.redis.srem(keys.workerSessions(this.options.worker), session.id).catch(() => {}); // a stale entry does no harm
     this.deps.onReleased();
   }
 
   async #remove(sandbox: Sandbox | undefined): Promise<void> {
-    await sandbox?.remove().catch((err: unknown) => this.deps.log.warn({ err, container: sandbox.id }, "not removed"));
+    await sandbox
+      ?.remove()
+      .catch((err: unknown) => this.deps.log.warn({ err, container: sandbox.containerId }, "not removed"));
   }
 
   /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { type CallId, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
-import type { ExitReport, OutputReport, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
+import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
 import type { OutputWindow } from "./output-window.ts";
 import { type ProcessEnd, ProcessRecorder } from "./process-recorder.ts";
 
@@ -9,6 +9,17 @@ interface LiveProcess {
   recorder: ProcessRecorder;
   ended: (end: ProcessEnd) => void;
   end: Promise<ProcessEnd>;
+}
+
+/** What a process is started with; the agent runs `command` by bash. */
+export interface CommandSpec {
+  command: string;
+  /** Empty for the workdir. */
+  cwd: string;
+  env: Record<string, string>;
+  stdin: Uint8Array;
+  /** 0 for none. */
+  timeoutMs: bigint;
 }
 
 export interface StartedProcess {
@@ -70,7 +81,7 @@ export class SessionWorkspace implements SandboxListener {
   /** @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process */
   async spawn(
     callId: CallId,
-    spec: Omit<Parameters<Sandbox["spawn"]>[0], "processId">,
+    spec: CommandSpec,
     windows: { stdout: OutputWindow; stderr: OutputWindow },
   ): Promise<StartedProcess> {
     const sandbox = await this.sandbox();
@@ -94,7 +105,7 @@ export class SessionWorkspace implements SandboxListener {
       await sandbox.spawn({ ...spec, processId });
     } catch (error) {
       this.#live.delete(processId);
-      recorder.ended({ status: "killed", exitCode: null, signal: null, durationMs: 0 });
+      recorder.ended({ status: "killed", exitCode: null, signal: null, durationMs: 0, outOfMemory: false });
       throw error;
     }
     return { end, recorder };
@@ -105,20 +116,28 @@ export class SessionWorkspace implements SandboxListener {
     await sandbox.kill(id, signal);
   }
 
-  onOutput({ processId, offset, isStderr, data }: OutputReport): void {
-    this.#live.get(processId as ProcessId)?.recorder.output(offset, isStderr, data);
+  onOutput(processId: string, { offset, isStderr, data }: OutputEvent): void {
+    this.#live.get(processId as ProcessId)?.recorder.output(offset, isStderr, Buffer.from(data));
   }
 
-  onExited({ processId, status, exitCode, signal, durationMs }: ExitReport): void {
-    this.#end(processId as ProcessId, { status, exitCode, signal, durationMs });
+  onExited(processId: string, exit: ExitEvent): void {
+    const { signal, exitCode, durationMs } = exit;
+    const status = exit.timedOut ? "timed_out" : exit.killed || signal ? "killed" : "exited";
+    const isExit = status === "exited";
+    const end = {
+      exitCode: isExit ? exitCode : null,
+      signal: signal || null,
+      durationMs,
+      outOfMemory: exit.outOfMemory,
+    };
+    this.#end(processId as ProcessId, { status, ...end });
     this.#sandbox?.ackExit(processId);
   }
 
   /** The agent came back after it was killed; everything else in the container was killed with it. */
-  onRestarted(): void {
-    for (const id of [...this.#live.keys()]) {
-      this.#end(id, { status: "killed", exitCode: null, signal: "SIGKILL", durationMs: 0 });
-    }
+  onRestarted(lostProcessIds: string[]): void {
+    const end = { status: "killed", exitCode: null, signal: "SIGKILL", durationMs: 0, outOfMemory: false } as const;
+    for (const id of lostProcessIds) this.#end(id as ProcessId, end);
   }
 
   onDied(reason: string): void {

@@ -17,10 +17,15 @@ export const readFile: Executor = async (args, { workspace }) => {
   const sandbox = await workspace.sandbox();
   const isRaw = encoding === "base64";
   const maxBytes = isRaw ? MAX_FILE_BYTES : MAX_TEXT_BYTES;
-  let file = await sandbox.readFile({ path, lineOffset: offset, lineLimit: limit, maxBytes, raw: isRaw });
+  let file = await sandbox.readFile({
+    path,
+    lineOffset: BigInt(offset),
+    lineLimit: BigInt(limit),
+    maxBytes: BigInt(maxBytes),
+    raw: isRaw,
+  });
   const isImage = !isRaw && file.mime.startsWith("image/");
-  if (isImage)
-    file = await sandbox.readFile({ path, lineOffset: 1, lineLimit: 0, maxBytes: MAX_FILE_BYTES, raw: true });
+  if (isImage) file = await sandbox.readFile({ path, maxBytes: BigInt(MAX_FILE_BYTES), raw: true });
   const content = Buffer.from(file.content);
   const inBase64 = isRaw || isImage;
   return {

@@ -27,7 +27,13 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
   signal.throwIfAborted();
   const { end, recorder } = await workspace.spawn(
     callId,
-    { command: args.command, cwd: args.cwd ?? "", env: args.env ?? {}, stdin: args.stdin ?? "", timeoutMs },
+    {
+      command: args.command,
+      cwd: args.cwd ?? "",
+      env: args.env ?? {},
+      stdin: Buffer.from(args.stdin ?? ""),
+      timeoutMs: BigInt(timeoutMs),
+    },
     windows,
   );
   if (args.background) return { status: "running", process_id: processId, next_cursor: recorder.cursor };
@@ -49,9 +55,16 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
   };
 };
 
-export const describe = ({ status, exitCode, signal, durationMs }: ProcessEnd): Record<string, unknown> => ({
+export const describe = ({
+  status,
+  exitCode,
+  signal,
+  durationMs,
+  outOfMemory,
+}: ProcessEnd): Record<string, unknown> => ({
   status,
   exit_code: exitCode,
   signal,
   duration_ms: durationMs,
+  ...(outOfMemory ? { notice: "The session's memory limit was reached while it ran: processes were killed." } : {}),
 });

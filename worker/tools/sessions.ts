@@ -1,3 +1,4 @@
+import { ToolFailure } from "../../shared/failure.ts";
 import type { Records } from "../../shared/records.ts";
 import type { Executor } from "../session/owned-session.ts";
 import type { SessionKeeper } from "../session/session-keeper.ts";
@@ -6,14 +7,16 @@ import type { SessionKeeper } from "../session/session-keeper.ts";
 export const createSession =
   (records: Records): Executor =>
   async (_args, { workspace }) => {
-    const sandbox = await workspace.sandbox();
+    await workspace.sandbox();
     const session = await records.session(workspace.id);
+    if (!session) throw new ToolFailure("SESSION_NOT_FOUND", "The session was closed while it was made");
+    const { workdir, image, memoryMb, cpus, diskMb, pids, expiresAt } = session;
     return {
       session_id: workspace.id,
-      workdir: sandbox.workdir,
-      image: sandbox.image,
-      limits: { memory_mb: session?.memoryMb, cpus: session?.cpus, disk_mb: sandbox.diskMb, pids: sandbox.pids },
-      ...(session ? { expires_at: new Date(session.expiresAt).toISOString() } : {}),
+      workdir,
+      image,
+      limits: { memory_mb: memoryMb, cpus, disk_mb: diskMb, pids },
+      expires_at: new Date(expiresAt).toISOString(),
     };
   };
 

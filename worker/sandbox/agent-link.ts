@@ -1,0 +1,265 @@
+import type { Duplex } from "node:stream";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import {
+  type AgentFrame,
+  AgentFrameSchema,
+  type HelloReply,
+  type WorkerFrameSchema as WorkerFrameDesc,
+  WorkerFrameSchema,
+} from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { isFailureCode, ToolFailure } from "../../shared/failure.ts";
+import { encodeFrame, FrameDecoder, FrameError } from "../frames/frames.ts";
+import type { AgentChannel } from "./agent-channel.ts";
+import { ProtocolError } from "./protocol-error.ts";
+
+const HELLO_TIMEOUT_MS = 5_000;
+const PING_TIMEOUT_MS = 5_000;
+/** Connections that may break the protocol before the sandbox is given up. */
+const VIOLATIONS_MAX = 3;
+
+type Request = Exclude<MessageInitShape<typeof WorkerFrameDesc>["body"], undefined>;
+type Reply = Exclude<AgentFrame["body"], { case: undefined }>;
+type ReplyOf<Case extends Reply["case"]> = Extract<Reply, { case: Case }>["value"];
+type Event = Extract<Reply, { case: "output" | "exited" }>;
+
+export interface Greeting {
+  epoch: bigint;
+  env: Record<string, string>;
+}
+
+export interface AgentLinkListener {
+  /** Output and exits as the agent says them. Throws `ProtocolError` for what cannot be. */
+  onEvent(event: Event): void;
+  /** The agent greeted on a new connection, for the first time or again. */
+  onGreeted(reply: HelloReply): void;
+  onDisconnected(): void;
+  /** The agent, or what poses as it, cannot be talked to: no further connection is taken. */
+  onBroken(error: ToolFailure): void;
+}
+
+interface Pending {
+  expected: Reply["case"];
+  resolve: (value: never) => void;
+  reject: (error: Error) => void;
+  /** What a request that was sent but not answered means. */
+  ifLost: ToolFailure;
+  timer: NodeJS.Timeout;
+}
+
+/**
+ * Requests and events over one sandbox's channel, across reconnects. Everything from the agent is untrusted: what breaks
+ * the protocol ends the connection, never the worker.
+ */
+export class AgentLink {
+  #stream: Duplex | undefined;
+  #isGreeted = false;
+  #greeting: Greeting = { epoch: 0n, env: {} };
+  #nextRequestId = 1n;
+  readonly #pending = new Map<bigint, Pending>();
+  #waiters = new Set<() => void>();
+  #broken: ToolFailure | undefined;
+  #violations = 0;
+
+  constructor(
+    private readonly deps: { channel: AgentChannel; listener: AgentLinkListener; log: Logger; name: string },
+  ) {}
+
+  async open(): Promise<void> {
+    await this.deps.channel.open((stream) => this.#use(stream));
+  }
+
+  /** Idempotent. Requests in flight fail. */
+  async close(): Promise<void> {
+    this.#break(this.#unavailable("was removed"));
+    await this.deps.channel.close();
+  }
+
+  get isConnected(): boolean {
+    return this.#isGreeted;
+  }
+
+  /** Greets the agent with this from now on; resolves when it accepted it on the present connection. */
+  async greet(greeting: Greeting, timeoutMs = HELLO_TIMEOUT_MS): Promise<HelloReply> {
+    this.#greeting = greeting;
+    return await this.request({ case: "hello", value: greeting }, "hello", timeoutMs);
+  }
+
+  /** Resolves when the agent has greeted. */
+  async connected(timeoutMs: number): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    if (this.#isGreeted) return;
+    await new Promise<void>((resolve, reject) => {
+      const check = () => {
+        if (!this.#isGreeted && !this.#broken) return;
+        clearTimeout(timer);
+        this.#waiters.delete(check);
+        if (this.#broken) reject(this.#broken);
+        else resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiters.delete(check);
+        reject(this.#unavailable(`did not connect within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#waiters.add(check);
+    });
+  }
+
+  /**
+   * Waits for the connection, then for the answer. An answer that never came is SANDBOX_UNAVAILABLE, or OUTCOME_UNKNOWN when
+   * the request may have changed something.
+   */
+  async request<Case extends Reply["case"]>(
+    body: Request,
+    expected: Case,
+    timeoutMs: number,
+    options: { isMutating?: boolean } = {},
+  ): Promise<ReplyOf<Case>> {
+    if (!this.#isGreeted) await this.connected(timeoutMs);
+    return await this.#send(body, expected, timeoutMs, options.isMutating ?? false);
+  }
+
+  /** For what is not answered. Lost without a connection: the agent repeats what it missed. */
+  tell(body: Request): void {
+    if (this.#isGreeted) this.#stream?.write(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
+  }
+
+  /** Whether the agent answers. */
+  async isAlive(): Promise<boolean> {
+    return await this.request({ case: "ping", value: {} }, "pong", PING_TIMEOUT_MS).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #send<Case extends Reply["case"]>(
+    body: Request,
+    expected: Case,
+    timeoutMs: number,
+    isMutating: boolean,
+  ): Promise<ReplyOf<Case>> {
+    const requestId = this.#nextRequestId++;
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { requestId, body }));
+    } catch (cause) {
+      if (!(cause instanceof FrameError)) throw cause;
+      throw new ToolFailure(
+        "FILE_TOO_LARGE",
+        `Cannot send ${body.case} to sandbox "${this.deps.name}": ${cause.message}`,
+        { cause },
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const ifLost = isMutating
+        ? new ToolFailure("OUTCOME_UNKNOWN", `The agent of sandbox "${this.deps.name}" was lost during ${body.case}`)
+        : this.#unavailable(`was lost during ${body.case}`);
+      const timer = setTimeout(() => {
+        this.#pending.delete(requestId);
+        reject(ifLost);
+      }, timeoutMs);
+      this.#pending.set(requestId, { expected, resolve, reject, ifLost, timer });
+      this.#stream?.write(bytes);
+    });
+  }
+
+  #use(stream: Duplex): void {
+    if (this.#broken) {
+      stream.destroy();
+      return;
+    }
+    this.#stream = stream;
+    const decoder = new FrameDecoder(AgentFrameSchema);
+    stream.on("data", (chunk: Buffer) => {
+      if (this.#stream !== stream) return;
+      try {
+        for (const frame of decoder.push(chunk)) this.#onFrame(frame);
+      } catch (error) {
+        this.#onViolation(stream, error);
+      }
+    });
+    stream.on("close", () => {
+      if (this.#stream === stream) this.#onDisconnected();
+    });
+    void this.#greetOn(stream);
+  }
+
+  async #greetOn(stream: Duplex): Promise<void> {
+    try {
+      const reply = await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false);
+      if (this.#stream !== stream) return;
+      this.deps.listener.onGreeted(reply);
+      this.#isGreeted = true;
+      this.#wake();
+    } catch (error) {
+      if (this.#stream === stream) this.#onViolation(stream, error);
+    }
+  }
+
+  #onFrame({ requestId, body }: AgentFrame): void {
+    if (body.case === undefined) throw new ProtocolError("a frame without a body");
+    if (body.case === "output" || body.case === "exited") {
+      this.deps.listener.onEvent(body);
+      return;
+    }
+    const pending = this.#pending.get(requestId);
+    if (!pending) {
+      if (requestId === 0n || requestId >= this.#nextRequestId)
+        throw new ProtocolError(`an answer to no request (${requestId})`);
+      return; // it came after its timeout
+    }
+    this.#pending.delete(requestId);
+    clearTimeout(pending.timer);
+    if (body.case === "failure") pending.reject(this.#toFailure(body.value));
+    else if (body.case === pending.expected) pending.resolve(body.value as never);
+    else {
+      pending.reject(pending.ifLost);
+      throw new ProtocolError(`${body.case} in answer to what expects ${pending.expected}`);
+    }
+  }
+
+  #toFailure({ code, message }: { code: string; message: string }): Error {
+    if (isFailureCode(code)) return new ToolFailure(code, message);
+    return new ToolFailure("SANDBOX_UNAVAILABLE", `Sandbox "${this.deps.name}" refused: ${code}: ${message}`, {
+      cause: { code },
+    });
+  }
+
+  #onViolation(stream: Duplex, error: unknown): void {
+    this.deps.log.warn(
+      { err: error, sandbox: this.deps.name },
+      "the agent broke the protocol; its connection is closed",
+    );
+    if (++this.#violations >= VIOLATIONS_MAX) this.#break(this.#unavailable("cannot be talked to", error));
+    stream.destroy();
+    if (this.#stream === stream) this.#onDisconnected();
+  }
+
+  #onDisconnected(): void {
+    this.#stream = undefined;
+    this.#isGreeted = false;
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer);
+      pending.reject(pending.ifLost);
+    }
+    this.#pending.clear();
+    if (!this.#broken) this.deps.listener.onDisconnected();
+  }
+
+  #break(error: ToolFailure): void {
+    if (this.#broken) return;
+    this.#broken = error;
+    this.#stream?.destroy();
+    if (this.#stream) this.#onDisconnected();
+    this.#wake();
+    this.deps.listener.onBroken(error);
+  }
+
+  #wake(): void {
+    for (const check of [...this.#waiters]) check();
+  }
+
+  #unavailable(what: string, cause?: unknown): ToolFailure {
+    return new ToolFailure("SANDBOX_UNAVAILABLE", `Sandbox "${this.deps.name}" ${what}`, { cause });
+  }
+}

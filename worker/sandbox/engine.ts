@@ -1,0 +1,195 @@
+import type { Duplex } from "node:stream";
+import type Docker from "dockerode";
+import { ToolFailure } from "../../shared/failure.ts";
+
+/** A container as far as anyone here asks. */
+export interface ContainerState {
+  id: string;
+  name: string;
+  isRunning: boolean;
+  /** The memory limit killed something in it at some time. */
+  wasOomKilled: boolean;
+  exitCode: number;
+  env: string[];
+}
+
+export interface EngineInfo {
+  id: string;
+  version: string;
+}
+
+/** What the engine says happened to a container: `die` (with `exitCode`), `oom`, `destroy`. */
+export interface ContainerEvent {
+  containerId: string;
+  action: string;
+}
+
+const CALL_TIMEOUT_MS = 60_000;
+
+/**
+ * The one module that calls dockerode. Every failure is a `ToolFailure` SANDBOX_UNAVAILABLE with the original as `cause`;
+ * what is gone already counts as removed.
+ */
+export class Engine {
+  constructor(private readonly docker: Docker) {}
+
+  /** False when the engine is reached over a network: then it sees other files than we do. */
+  get isLocal(): boolean {
+    return (this.docker.modem as { socketPath?: string }).socketPath !== undefined;
+  }
+
+  async info(): Promise<EngineInfo> {
+    const info = await this.#call("ask the Docker engine who it is", () => this.docker.info());
+    return { id: info.ID, version: info.ServerVersion };
+  }
+
+  /** @throws {ToolFailure} SANDBOX_UNAVAILABLE when there is no such image */
+  async imageId(name: string): Promise<string> {
+    return (await this.#call(`find image "${name}"`, () => this.docker.getImage(name).inspect())).Id;
+  }
+
+  /** Gives the new container's id. */
+  async create(options: Docker.ContainerCreateOptions): Promise<string> {
+    return (await this.#call(`create container "${options.name}"`, () => this.docker.createContainer(options))).id;
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#call(`start container ${short(id)}`, () => this.docker.getContainer(id).start());
+  }
+
+  /** Kills it, removes it, and with it its anonymous volumes. */
+  async remove(id: string): Promise<void> {
+    await this.#call(`remove container ${short(id)}`, () =>
+      this.docker.getContainer(id).remove({ force: true, v: true }),
+    ).catch((error) => {
+      if (![404, 409].includes(statusOf(error) ?? 0)) throw error; // 409: another removal is in progress
+    });
+  }
+
+  async rename(id: string, name: string): Promise<void> {
+    await this.#call(`rename container ${short(id)} to "${name}"`, () => this.docker.getContainer(id).rename({ name }));
+  }
+
+  async update(id: string, limits: { Memory: number; MemorySwap: number; NanoCpus: number }): Promise<void> {
+    await this.#call(`change the limits of container ${short(id)}`, () => this.docker.getContainer(id).update(limits));
+  }
+
+  /** Undefined when there is none. */
+  async inspect(id: string): Promise<ContainerState | undefined> {
+    try {
+      const found = await this.#call(`inspect container ${short(id)}`, () => this.docker.getContainer(id).inspect());
+      const { Running, OOMKilled, ExitCode } = found.State;
+      const name = found.Name.replace(/^\//, "");
+      return {
+        id: found.Id,
+        name,
+        isRunning: Running,
+        wasOomKilled: OOMKilled,
+        exitCode: ExitCode,
+        env: found.Config.Env ?? [],
+      };
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** Ids of all containers, running or not, that carry every one of these labels. */
+  async list(labels: Record<string, string>): Promise<string[]> {
+    const filters = { label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) };
+    const found = await this.#call("list containers", () => this.docker.listContainers({ all: true, filters }));
+    return found.map(({ Id }) => Id);
+  }
+
+  /** Idempotent. */
+  async createVolume(name: string, labels: Record<string, string>): Promise<void> {
+    await this.#call(`create volume "${name}"`, () => this.docker.createVolume({ Name: name, Labels: labels }));
+  }
+
+  /** Unpacks a tar archive into a folder of a container, which need not run. */
+  async putArchive(id: string, tar: Buffer, folder: string): Promise<void> {
+    await this.#call(`write into container ${short(id)}`, () =>
+      this.docker.getContainer(id).putArchive(tar, { path: folder }),
+    );
+  }
+
+  /** Whether a container, which need not run, has this file. */
+  async hasFile(id: string, path: string): Promise<boolean> {
+    try {
+      await this.#call(`look into container ${short(id)}`, () => this.docker.getContainer(id).infoArchive({ path }));
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 404) return false;
+      throw error;
+    }
+  }
+
+  /** The container's stdin (write) and stdout (read) as one stream; its stderr is dropped. */
+  async attach(id: string, output: NodeJS.WritableStream): Promise<Duplex> {
+    const stream = await this.#call(`attach to container ${short(id)}`, () =>
+      this.docker.getContainer(id).attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true }),
+    );
+    this.docker.modem.demuxStream(stream, output, { write: () => true } as unknown as NodeJS.WritableStream);
+    return stream as Duplex;
+  }
+
+  /** Tells of every event of a container with this label until the stream breaks (rejects) or `signal` aborts. */
+  async watch(
+    label: string,
+    onEvent: (event: ContainerEvent) => void,
+    onReady: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const filters = { type: ["container" as const], event: ["die", "oom", "destroy"], label: [label] };
+    const stream = await this.#call("listen to the Docker engine's events", () =>
+      this.docker.getEvents({ filters, abortSignal: signal }),
+    );
+    onReady();
+    let text = "";
+    for await (const chunk of stream) {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop() ?? "";
+      for (const line of lines) {
+        if (!line.trim()) continue;
+        const { id, status } = JSON.parse(line) as { id: string; status: string };
+        onEvent({ containerId: id, action: status });
+      }
+    }
+    if (!signal.aborted) throw unavailable("listen to the Docker engine's events", new Error("the stream ended"));
+  }
+
+  async #call<T>(action: string, run: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${CALL_TIMEOUT_MS} ms`)), CALL_TIMEOUT_MS);
+    });
+    try {
+      return await Promise.race([run(), deadline]);
+    } catch (cause) {
+      throw unavailable(action, cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The Engine API's HTTP status behind a failure; undefined when the engine did not answer. */
+export const statusOf = (error: unknown): number | undefined => {
+  const cause = error instanceof ToolFailure ? error.cause : error;
+  return (cause as { statusCode?: number } | undefined)?.statusCode;
+};
+
+const unavailable = (action: string, cause: unknown): ToolFailure => {
+  const { statusCode, reason, message } = cause as { statusCode?: number; reason?: string; message: string };
+  const isMissingImage = statusCode === 404 && /no such image/i.test(message);
+  return new ToolFailure(
+    "SANDBOX_UNAVAILABLE",
+    `Cannot ${action}: ${statusCode ? (reason ?? message) : `the Docker engine does not answer (${message})`}`,
+    {
+      cause,
+      ...(isMissingImage ? { hint: "Build the images with scripts/build-images" } : {}),
+    },
+  );
+};
+
+const short = (id: string): string => id.slice(0, 12);

@@ -1,0 +1,205 @@
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { ToolFailure } from "../../shared/failure.ts";
+import type { Service } from "../../shared/service.ts";
+import { ensureAgentVolume } from "./agent-volume.ts";
+import { AttachChannel } from "./attach-channel.ts";
+import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
+import type { Engine } from "./engine.ts";
+import { Sandbox } from "./sandbox.ts";
+import { SocketChannel } from "./socket-channel.ts";
+
+const RETRY_FIRST_MS = 1_000;
+const RETRY_LAST_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+const SELF_TEST_TIMEOUT_MS = 5_000;
+
+export interface SandboxHostOptions {
+  deployment: string;
+  worker: string;
+  image: string;
+  agentImage: string;
+  /** The agent's bundle, dist/worker/agent/agent.cjs. */
+  agentBundle: Buffer;
+  /** Holds a folder per sandbox; the same path on the engine's host. Short: a socket's path has 107 bytes at most. */
+  runFolder: string;
+  transport: AgentTransport | "auto";
+  limits: SandboxLimits;
+}
+
+interface Prepared {
+  engineId: string;
+  agentVolume: string;
+  transport: AgentTransport;
+}
+
+/**
+ * Makes sandboxes on one Docker engine and hears of their deaths. While the engine is away it says so, tries again and
+ * `isAvailable` is false.
+ */
+export class SandboxHost implements Service {
+  #abort: AbortController | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #prepared: Prepared | undefined;
+  #isAvailable = false;
+  readonly #sandboxes = new Map<string, Sandbox>();
+  readonly #onAvailable = new Set<() => void>();
+  /** The self-test's sandbox, as good as any other. */
+  #tested: Sandbox | undefined;
+
+  constructor(
+    private readonly deps: { engine: Engine; log: Logger },
+    private readonly options: SandboxHostOptions,
+  ) {}
+
+  /** False: no sandbox can be made now. */
+  get isAvailable(): boolean {
+    return this.#isAvailable;
+  }
+
+  get transport(): AgentTransport | undefined {
+    return this.#prepared?.transport;
+  }
+
+  /** Idempotent. Returns at once; the engine may come later. */
+  start(): void {
+    if (this.#abort) return;
+    this.#abort = new AbortController();
+    this.#loop = this.#run(this.#abort.signal);
+  }
+
+  /** Idempotent. Leaves the sandboxes alone: their owners remove them. */
+  async stop(): Promise<void> {
+    const abort = this.#abort;
+    abort?.abort();
+    await this.#loop;
+    if (this.#abort === abort) this.#abort = undefined;
+    await this.#tested?.remove().catch(() => {});
+    this.#tested = undefined;
+  }
+
+  /** Calls back whenever the engine becomes available. */
+  whenAvailable(onAvailable: () => void): void {
+    this.#onAvailable.add(onAvailable);
+  }
+
+  /** A new sandbox, its agent ready. @throws {ToolFailure} SANDBOX_UNAVAILABLE, with nothing left behind */
+  async create(): Promise<Sandbox> {
+    const prepared = this.#prepared;
+    if (!prepared || !this.#isAvailable)
+      throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a sandbox: the Docker engine of this worker is away");
+    const tested = this.#tested;
+    this.#tested = undefined;
+    if (tested && !tested.death) return tested;
+    return await this.#create(prepared, prepared.transport, CONNECT_TIMEOUT_MS);
+  }
+
+  /** Removes every container of this worker, known or not. */
+  async removeOwned(): Promise<number> {
+    const { deployment, worker } = this.options;
+    const ids = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
+    await Promise.all(ids.map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
+    return ids.length;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    for (let retryMs = RETRY_FIRST_MS; !signal.aborted; ) {
+      try {
+        await this.#serve(signal, () => {
+          retryMs = RETRY_FIRST_MS;
+        });
+      } catch (err) {
+        if (signal.aborted) break;
+        this.deps.log.error(
+          { err, retryMs },
+          "no sandboxes: Docker cannot be used; this worker takes no sessions until it can",
+        );
+      }
+      this.#isAvailable = false;
+      await delay(retryMs, undefined, { signal }).catch(() => {}); // rejects only when stopped
+      retryMs = Math.min(retryMs * 2, RETRY_LAST_MS);
+    }
+    this.#isAvailable = false;
+  }
+
+  /** Prepares what sandboxes need, then listens to the engine until it goes away. */
+  async #serve(signal: AbortSignal, onGood: () => void): Promise<void> {
+    const { engine, log } = this.deps;
+    this.#prepared = await this.#prepare();
+    signal.throwIfAborted();
+    const onReady = () => {
+      onGood();
+      this.#isAvailable = true;
+      log.info({ transport: this.#prepared?.transport }, "sandboxes can be started");
+      for (const sandbox of this.#sandboxes.values()) void sandbox.onContainerEnded(); // events may have been missed
+      for (const onAvailable of this.#onAvailable) onAvailable();
+    };
+    const onEvent = (id: string, action: string) => {
+      if (action !== "oom") void this.#sandboxes.get(id)?.onContainerEnded();
+    };
+    const label = `${LABELS.worker}=${this.options.worker}`;
+    await engine.watch(label, ({ containerId, action }) => onEvent(containerId, action), onReady, signal);
+  }
+
+  async #prepare(): Promise<Prepared> {
+    const { engine } = this.deps;
+    const { agentImage, agentBundle, image } = this.options;
+    const { id: engineId } = await engine.info();
+    await engine.imageId(image);
+    const agentVolume = await ensureAgentVolume(engine, agentImage, agentBundle);
+    const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
+    return { engineId, agentVolume, transport };
+  }
+
+  /** Not every engine carries a host's unix socket into a container (gVisor, Kata, Docker Desktop, remote ones): try it. */
+  async #chooseTransport(engineId: string, agentVolume: string): Promise<AgentTransport> {
+    if (this.options.transport !== "auto") return this.options.transport;
+    if (!this.deps.engine.isLocal) return "attach";
+    try {
+      this.#tested = await this.#create({ engineId, agentVolume }, "socket", SELF_TEST_TIMEOUT_MS);
+      return "socket";
+    } catch (err) {
+      this.deps.log.warn({ err }, "this engine does not carry unix sockets into containers; using attached stdio");
+      return "attach";
+    }
+  }
+
+  async #create(
+    { engineId, agentVolume }: Pick<Prepared, "engineId" | "agentVolume">,
+    transport: AgentTransport,
+    timeoutMs: number,
+  ): Promise<Sandbox> {
+    const { engine, log } = this.deps;
+    const { deployment, worker, image, limits, runFolder } = this.options;
+    const slot = randomBytes(6).toString("hex");
+    const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;
+    const attachMark = transport === "attach" ? randomBytes(16).toString("hex") : undefined;
+    const socket = socketFolder ? new SocketChannel(socketFolder) : undefined;
+    await socket?.prepare(); // the mount needs the folder
+    let containerId: string | undefined;
+    try {
+      const name = `codegen-mcp-pool-${slot}`;
+      const spec = { name, image, deployment, worker, slot, limits, transport, agentVolume, socketFolder, attachMark };
+      containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
+      const id = containerId;
+      const channel = socket ?? new AttachChannel(engine, id, attachMark!);
+      const onRemoved = () => this.#sandboxes.delete(id);
+      const sandbox = new Sandbox(id, slot, limits, { engine, channel, log, onRemoved });
+      this.#sandboxes.set(id, sandbox);
+      if (socket) await sandbox.open();
+      await engine.start(id);
+      if (!socket) await sandbox.open();
+      await sandbox.connected(timeoutMs);
+      return sandbox;
+    } catch (error) {
+      const sandbox = containerId ? this.#sandboxes.get(containerId) : undefined;
+      const removal = sandbox ? sandbox.remove() : containerId ? engine.remove(containerId) : Promise.resolve();
+      await removal.catch((err) => log.warn({ err, containerId }, "a container that did not start is left behind"));
+      if (socketFolder) await rm(socketFolder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+}

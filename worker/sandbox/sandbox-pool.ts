@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Service } from "../../shared/service.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { SandboxHost } from "./sandbox-host.ts";
+
+/** Starting a container keeps a core busy for a while; running calls come first. */
+const REFILL_CONCURRENCY = 2;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_LAST_MS = 15_000;
+
+/** Keeps sandboxes warm: started, their agents connected. Hands one out at once, or makes one when none is there. */
+export class SandboxPool implements Service {
+  #abort: AbortController | undefined;
+  readonly #warm: Sandbox[] = [];
+  readonly #starting = new Set<Promise<void>>();
+  #retryMs = RETRY_FIRST_MS;
+  #isBackingOff = false;
+
+  constructor(
+    private readonly deps: { host: SandboxHost; log: Logger },
+    private readonly size: number,
+  ) {
+    deps.host.whenAvailable(() => this.#refill());
+  }
+
+  get warmCount(): number {
+    return this.#warm.length;
+  }
+
+  get startingCount(): number {
+    return this.#starting.size;
+  }
+
+  /** Idempotent. Returns at once and fills in the background. */
+  start(): void {
+    this.#abort ??= new AbortController();
+    this.#refill();
+  }
+
+  /** Idempotent. Removes what is warm; what was handed out is its owner's. */
+  async stop(): Promise<void> {
+    this.#abort?.abort();
+    this.#abort = undefined;
+    await Promise.all(this.#starting);
+    await Promise.all(this.#warm.splice(0).map((sandbox) => this.#remove(sandbox)));
+  }
+
+  /** A warm sandbox, or a cold one. @throws {ToolFailure} SANDBOX_UNAVAILABLE */
+  async take(): Promise<Sandbox> {
+    const warm = this.#takeWarm();
+    // A refill would compete with the first call of the session that this one is for.
+    setTimeout(() => this.#refill(), 20).unref();
+    return warm ?? (await this.deps.host.create());
+  }
+
+  #takeWarm(): Sandbox | undefined {
+    for (let sandbox = this.#warm.shift(); sandbox; sandbox = this.#warm.shift()) {
+      if (!sandbox.death) return sandbox;
+      void this.#remove(sandbox);
+    }
+    return undefined;
+  }
+
+  #refill(): void {
+    const signal = this.#abort?.signal;
+    if (!signal || this.#isBackingOff || !this.deps.host.isAvailable) return;
+    while (this.#starting.size < REFILL_CONCURRENCY && this.#warm.length + this.#starting.size < this.size) {
+      const starting = this.#startOne(signal);
+      this.#starting.add(starting);
+      void starting.then(() => {
+        this.#starting.delete(starting);
+        this.#refill();
+      });
+    }
+  }
+
+  async #startOne(signal: AbortSignal): Promise<void> {
+    try {
+      const sandbox = await this.deps.host.create();
+      this.#retryMs = RETRY_FIRST_MS;
+      if (signal.aborted) await this.#remove(sandbox);
+      else this.#warm.push(sandbox);
+    } catch (err) {
+      if (signal.aborted) return;
+      this.deps.log.error({ err, retryMs: this.#retryMs }, "the pool could not start a sandbox");
+      this.#backOff(signal);
+    }
+  }
+
+  #backOff(signal: AbortSignal): void {
+    if (this.#isBackingOff) return;
+    this.#isBackingOff = true;
+    void delay(this.#retryMs, undefined, { signal, ref: false })
+      .catch(() => {}) // stopped
+      .then(() => {
+        this.#isBackingOff = false;
+        this.#refill();
+      });
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
+  }
+
+  async #remove(sandbox: Sandbox): Promise<void> {
+    await sandbox.remove().catch((err) => this.deps.log.warn({ err }, "a container of the pool is left behind"));
+  }
+}

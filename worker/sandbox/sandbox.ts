@@ -1,0 +1,274 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import {
+  type FileContent,
+  type FileList,
+  type FileWritten,
+  type HelloReply,
+  type ListFilesSchema,
+  type ReadFileSchema,
+  type SpawnSchema,
+  StreamKind,
+  type WriteFileSchema,
+} from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { ToolFailure } from "../../shared/failure.ts";
+import type { AgentChannel } from "./agent-channel.ts";
+import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
+import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
+import type { Engine } from "./engine.ts";
+import { ProcessLedger } from "./process-ledger.ts";
+
+const SPAWN_TIMEOUT_MS = 10_000;
+const KILL_TIMEOUT_MS = 15_000;
+const FILE_TIMEOUT_MS = 60_000;
+/** A container's own end is seen within this, even without the engine's events. */
+const CHECK_AFTER_DISCONNECT_MS = 250;
+/** PID 1 starts a dead agent again within 2 s at most. */
+const RECONNECT_MS = 10_000;
+
+/**
+ * Why a sandbox is no more: `oom` the memory limit killed its PID 1; `exited` or `removed` somebody ended its container;
+ * `unresponsive` its agent neither answers nor comes back, or breaks the protocol.
+ */
+export type DeathReason = "oom" | "exited" | "removed" | "unresponsive";
+
+export interface OutputEvent {
+  isStderr: boolean;
+  /** Of the first byte, in stdout and stderr counted together. */
+  offset: number;
+  /** A view on the received chunk: copy what is kept for long. */
+  data: Uint8Array;
+}
+
+export interface ExitEvent {
+  /** -1 when a signal ended it. */
+  exitCode: number;
+  /** Such as "SIGKILL"; empty when it exited. */
+  signal: string;
+  timedOut: boolean;
+  killed: boolean;
+  durationMs: number;
+  outputBytes: number;
+  /** Processes that it left running; their later output is dropped. */
+  leftBehind: number;
+  /** The memory limit killed something in the sandbox while it ran. */
+  outOfMemory: boolean;
+}
+
+/** Called in order, never before the Spawn of the process was sent; output may come before `spawn()` resolves. */
+export interface SandboxListener {
+  onOutput(processId: string, output: OutputEvent): void;
+  onExited(processId: string, exit: ExitEvent): void;
+  /** The agent was killed and came back: everything in the container was killed, the workspace stays. No exits follow. */
+  onRestarted(lostProcessIds: string[]): void;
+  /** The sandbox is of no use any more: `remove()` it. Called once. */
+  onDied(reason: DeathReason): void;
+}
+
+export interface Claim {
+  sessionId: string;
+  epoch: bigint;
+  env: Record<string, string>;
+  memoryMb: number;
+  cpus: number;
+  listener: SandboxListener;
+}
+
+export type SpawnSpec = MessageInitShape<typeof SpawnSchema> & { processId: string };
+
+/** One container with its agent: first in the pool, then a session's until `remove()`. */
+export class Sandbox {
+  readonly #link: AgentLink;
+  readonly #ledger = new ProcessLedger();
+  #listener: SandboxListener | undefined;
+  #bootId: string | undefined;
+  #workdir = "";
+  #death: DeathReason | undefined;
+  #removal: Promise<void> | undefined;
+
+  constructor(
+    readonly containerId: string,
+    /** The same as the container's slot label. */
+    readonly slot: string,
+    private readonly limits: SandboxLimits,
+    private readonly deps: { engine: Engine; channel: AgentChannel; log: Logger; onRemoved: () => void },
+  ) {
+    const listener: AgentLinkListener = {
+      onEvent: (event) => {
+        if (event.case === "exited") {
+          if (!this.#ledger.onExited(event.value)) return;
+          const { processId, durationMs, outputBytes, $typeName: _, $unknown: __, ...exit } = event.value;
+          this.#listener?.onExited(processId, {
+            ...exit,
+            durationMs: Number(durationMs),
+            outputBytes: Number(outputBytes),
+          });
+          return;
+        }
+        const fresh = this.#ledger.onOutput(event.value);
+        const isStderr = event.value.stream === StreamKind.STDERR;
+        if (fresh) this.#listener?.onOutput(event.value.processId, { isStderr, ...fresh });
+      },
+      onGreeted: (reply) => this.#onGreeted(reply),
+      onDisconnected: () => void this.#onDisconnected(),
+      onBroken: () => this.#die("unresponsive"),
+    };
+    this.#link = new AgentLink({ channel: deps.channel, listener, log: deps.log, name: slot });
+  }
+
+  /** Absolute path of the workspace inside the container. */
+  get workdir(): string {
+    return this.#workdir;
+  }
+
+  get death(): DeathReason | undefined {
+    return this.#death;
+  }
+
+  /** Takes connections; before the container starts. */
+  async open(): Promise<void> {
+    await this.#link.open();
+  }
+
+  /** Resolves when the agent is ready for processes. */
+  async connected(timeoutMs: number): Promise<void> {
+    await this.#link.connected(timeoutMs);
+  }
+
+  /**
+   * Makes this the session's sandbox. Waits for the agent's greeting, and for new limits only where they differ from the
+   * pool's; the container's new name comes when it comes.
+   */
+  async claim({ sessionId, epoch, env, memoryMb, cpus, listener }: Claim): Promise<void> {
+    this.#listener = listener;
+    const { engine, log } = this.deps;
+    const limits = { ...this.limits, memoryMb, cpus };
+    const isChanged = memoryMb !== this.limits.memoryMb || cpus !== this.limits.cpus;
+    const memory = memoryBytes(limits);
+    await Promise.all([
+      this.#link.greet({ epoch, env }),
+      isChanged
+        ? engine.update(this.containerId, { Memory: memory, MemorySwap: memory, NanoCpus: nanoCpus(cpus) })
+        : undefined,
+    ]);
+    void engine.rename(this.containerId, `codegen-mcp-${sessionId}-${epoch}`).catch((err) => {
+      if (!this.#removal) log.warn({ err, sessionId }, "the container keeps its old name");
+    });
+  }
+
+  /** Resolves with the main process's pid. @throws {ToolFailure} OUTCOME_UNKNOWN when the agent was lost meanwhile */
+  async spawn(spec: SpawnSpec): Promise<number> {
+    this.#ledger.begin(spec.processId);
+    try {
+      const reply = await this.#ask(
+        this.#link.request({ case: "spawn", value: spec }, "spawned", SPAWN_TIMEOUT_MS, { isMutating: true }),
+      );
+      return reply.pid;
+    } catch (error) {
+      if (!(error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")) this.#ledger.forget(spec.processId);
+      throw error;
+    }
+  }
+
+  /** TERM and KILL end the whole tree, and resolve when it is gone; gives how many processes were signalled. */
+  async kill(processId: string, signal: string): Promise<number> {
+    const request = { case: "kill", value: { processId, signal } } as const;
+    return (await this.#ask(this.#link.request(request, "killed", KILL_TIMEOUT_MS, { isMutating: true }))).count;
+  }
+
+  async writeStdin(processId: string, data: Uint8Array, close = false): Promise<void> {
+    const request = { case: "writeStdin", value: { processId, data, close } } as const;
+    await this.#ask(this.#link.request(request, "stdinWritten", SPAWN_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  async readFile(request: MessageInitShape<typeof ReadFileSchema>): Promise<FileContent> {
+    return await this.#ask(this.#link.request({ case: "readFile", value: request }, "fileContent", FILE_TIMEOUT_MS));
+  }
+
+  async writeFile(request: MessageInitShape<typeof WriteFileSchema>): Promise<FileWritten> {
+    const body = { case: "writeFile", value: request } as const;
+    return await this.#ask(this.#link.request(body, "fileWritten", FILE_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  async listFiles(request: MessageInitShape<typeof ListFilesSchema>): Promise<FileList> {
+    return await this.#ask(this.#link.request({ case: "listFiles", value: request }, "fileList", FILE_TIMEOUT_MS));
+  }
+
+  /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */
+  ackOutput(processId: string, offset: number): void {
+    this.#ledger.acknowledge(processId, offset);
+    this.#link.tell({ case: "outputAck", value: { processId, offset: BigInt(offset) } });
+  }
+
+  /** The exit is recorded: the agent may forget the process. */
+  ackExit(processId: string): void {
+    this.#ledger.forget(processId);
+    this.#link.tell({ case: "exitAck", value: { processId } });
+  }
+
+  /** Idempotent, and can be tried again when it failed. Ends everything in the container and removes it; no event follows. */
+  remove(): Promise<void> {
+    this.#removal ??= this.#remove().catch((error) => {
+      this.#removal = undefined; // the engine was away: it can be tried again
+      throw error;
+    });
+    return this.#removal;
+  }
+
+  /** From the engine's events: its container ended. */
+  async onContainerEnded(): Promise<void> {
+    const state = await this.deps.engine.inspect(this.containerId).catch(() => undefined);
+    if (state?.isRunning) return;
+    if (!state) this.#die("removed");
+    else this.#die(state.wasOomKilled ? "oom" : "exited");
+  }
+
+  async #remove(): Promise<void> {
+    this.#death ??= "removed";
+    this.#listener = undefined;
+    await this.deps.engine.remove(this.containerId);
+    await this.#link.close();
+    this.deps.onRemoved();
+  }
+
+  /** A request that went unanswered raises the question whether the agent lives at all. */
+  async #ask<T>(request: Promise<T>): Promise<T> {
+    try {
+      return await request;
+    } catch (error) {
+      const isLost =
+        error instanceof ToolFailure && (error.code === "OUTCOME_UNKNOWN" || error.code === "SANDBOX_UNAVAILABLE");
+      if (isLost && this.#link.isConnected) void this.#checkAgent();
+      throw error;
+    }
+  }
+
+  async #checkAgent(): Promise<void> {
+    if (!(await this.#link.isAlive()) && this.#link.isConnected) this.#die("unresponsive");
+  }
+
+  #onGreeted({ bootId, workdir, processes }: HelloReply): void {
+    const isRestarted = this.#bootId !== undefined && this.#bootId !== bootId;
+    this.#bootId = bootId;
+    this.#workdir = workdir;
+    if (isRestarted) this.#listener?.onRestarted(this.#ledger.takeRunning());
+    for (const known of processes) this.#ledger.adopt(known);
+  }
+
+  async #onDisconnected(): Promise<void> {
+    await delay(CHECK_AFTER_DISCONNECT_MS, undefined, { ref: false });
+    if (this.#death || this.#link.isConnected) return;
+    await this.onContainerEnded();
+    if (this.#death) return;
+    await this.#link.connected(RECONNECT_MS).catch(() => this.#die("unresponsive"));
+  }
+
+  #die(reason: DeathReason): void {
+    if (this.#death) return;
+    this.#death = reason;
+    this.deps.log.warn({ sandbox: this.slot, reason }, "a sandbox died");
+    this.#listener?.onDied(reason);
+    void this.#link.close().catch(() => {});
+  }
+}
