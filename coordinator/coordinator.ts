@@ -59,7 +59,7 @@ export class Coordinator implements Service {
     const placement = new Placement(redis);
     const watcher = new CallWatcher({ subscriber, log });
     const doorbells = new Doorbells({ redis: queueRedis, log });
-    const memory = new MemoryGuard({ redis, log });
+    const memory = new MemoryGuard(redis, log);
     const opener = new SessionOpener({ redis, scripts, placement, watcher, doorbells }, config.MAX_WAITING_SESSIONS);
     const resolver = new SessionResolver({ redis, records, opener });
     const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);

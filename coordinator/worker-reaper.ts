@@ -3,12 +3,11 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { SessionId } from "../shared/ids.ts";
 import { LOST, lostNotice } from "../shared/lost-session.ts";
-import { PeriodicTask } from "../shared/periodic-task.ts";
+import { PeriodicService } from "../shared/periodic-service.ts";
 import { callQueueOf, queueOptions } from "../shared/queues.ts";
 import { Records } from "../shared/records.ts";
 import { keys } from "../shared/redis/keys.ts";
 import type { SessionScripts } from "../shared/redis/session-scripts.ts";
-import type { Service } from "../shared/service.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
 
 const EVERY_MS = 500;
@@ -25,10 +24,9 @@ interface Observed {
  * whole lease in which Redis answered every pass here: an outage of Redis, or a stop of this process, reaps nobody.
  * Every coordinator runs it; each change is compare-and-set, so that two of them do no harm.
  */
-export class WorkerReaper implements Service {
+export class WorkerReaper extends PeriodicService {
   readonly #observed = new Map<string, Observed>();
   readonly #records: Records;
-  readonly #task: PeriodicTask;
   #lastPassAt = 0;
 
   constructor(
@@ -41,24 +39,11 @@ export class WorkerReaper implements Service {
     },
     private readonly leaseMs: number,
   ) {
+    super("worker reaper", EVERY_MS, deps.log);
     this.#records = new Records(deps.redis);
-    this.#task = new PeriodicTask({
-      log: deps.log,
-      name: "worker reaper",
-      everyMs: EVERY_MS,
-      pass: () => this.#pass(),
-    });
   }
 
-  start(): void {
-    this.#task.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#task.stop();
-  }
-
-  async #pass(): Promise<void> {
+  protected override async pass(): Promise<void> {
     const startedAt = performance.now();
     if (startedAt - this.#lastPassAt > MAX_GAP_MS) this.#observed.clear();
     const workers = await this.deps.redis.smembers(keys.workers);

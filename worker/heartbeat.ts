@@ -1,15 +1,13 @@
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { PeriodicTask } from "../shared/periodic-task.ts";
+import { PeriodicService } from "../shared/periodic-service.ts";
 import { keys } from "../shared/redis/keys.ts";
 import type { Placement } from "../shared/redis/placement.ts";
-import type { Service } from "../shared/service.ts";
 import { VERSION } from "../shared/version.ts";
 
 /** Says every beat that this incarnation lives and how full it is. A counter that stands still is how others see it died. */
-export class Heartbeat implements Service {
-  readonly #task: PeriodicTask;
+export class Heartbeat extends PeriodicService {
   #beats = 0;
 
   constructor(
@@ -22,23 +20,24 @@ export class Heartbeat implements Service {
     },
     private readonly options: { worker: string; capacity: number; beatMs: number },
   ) {
-    const { beatMs: everyMs } = options;
-    this.#task = new PeriodicTask({ log: deps.log, name: "heartbeat", everyMs, pass: () => this.#beat() });
+    super("heartbeat", options.beatMs, deps.log);
   }
 
-  start(): void {
-    this.#task.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#task.stop();
+  /** Says that this incarnation ended cleanly: nobody has to find it dead. */
+  override async stop(): Promise<void> {
+    await super.stop();
     const { redis } = this.deps;
     const { worker } = this.options;
     await redis.srem(keys.workers, worker);
     await redis.del(keys.worker(worker), keys.workerSessions(worker));
   }
 
-  async #beat(): Promise<void> {
+  protected override async pass(): Promise<void> {
+    await this.beat();
+  }
+
+  /** One beat now: what others see of this worker has changed. */
+  async beat(): Promise<void> {
     const { redis, placement, load, isAvailable } = this.deps;
     const { worker, capacity } = this.options;
     const docker = isAvailable() ? "ok" : "unavailable";

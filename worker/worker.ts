@@ -93,6 +93,7 @@ export class Worker implements Service {
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper: this.#keeper, log }, worker, concurrency);
     const load = (): number => this.#placement.load;
     const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs });
+    host.whenAvailable(() => void heartbeat.beat().catch(() => {})); // the next beat says so too
     this.#services = [host, pool, heartbeat, this.#keeper, calls, this.#placement];
   }
 
@@ -125,6 +126,6 @@ export class Worker implements Service {
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
     await Promise.all(connections.map((redis) => whenReady(redis, signal)));
     for (const service of this.#services) if (!signal.aborted) await service.start();
-    if (!signal.aborted) this.log.info({ worker: this.incarnation }, "worker takes sessions");
+    if (!signal.aborted) this.log.info({ worker: this.incarnation }, "worker started");
   }
 }

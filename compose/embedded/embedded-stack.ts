@@ -74,14 +74,15 @@ export class EmbeddedStack {
   async addWorker(env: Record<string, string> = {}): Promise<ManagedProcess> {
     const child = this.#launch("worker", env);
     this.workers.push(child);
-    await child.line(/"msg":"worker takes sessions"/, START_MS);
+    await child.line(/"msg":"worker started"/, START_MS);
     return child;
   }
 
-  /** Drains and ends everything. @returns the exit codes, all 0 after a clean stop */
+  /** Drains and ends what still runs. @returns its exit codes, all 0 after a clean stop */
   async stop(): Promise<(number | null)[]> {
-    const codes = await Promise.all(this.coordinators.map((child) => child.stop(STOP_MS)));
-    codes.push(...(await Promise.all(this.workers.map((child) => child.stop(STOP_MS)))));
+    const stopAll = (children: ManagedProcess[]): Promise<(number | null)[]> =>
+      Promise.all(children.filter((child) => child.isRunning).map((child) => child.stop(STOP_MS)));
+    const codes = [...(await stopAll(this.coordinators)), ...(await stopAll(this.workers))];
     await this.redis.stop();
     return codes;
   }

@@ -9,7 +9,7 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-const TAIL_LINES = 20;
+const TAIL_LINES = 200;
 
 /** A child process that says when it is ready, logs to a file, and is ended by its pid, kindly first. */
 export class ManagedProcess {
@@ -39,6 +39,11 @@ export class ManagedProcess {
     this.#child.stdin?.end(options.stdin ?? "");
   }
 
+  /** The last lines of what it wrote. */
+  get log(): string {
+    return this.#tail.join("\n");
+  }
+
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -66,7 +71,7 @@ export class ManagedProcess {
     const abort = new AbortController();
     const found = new Promise<RegExpExecArray>((resolve) => this.#waiting.push({ pattern, resolve }));
     const failed = async (why: string): Promise<never> => {
-      throw new StartError(`${this.name} ${why}. The end of its log:\n${this.#tail.join("\n")}`);
+      throw new StartError(`${this.name} ${why}. The end of its log:\n${this.#tail.slice(-20).join("\n")}`);
     };
     try {
       return await Promise.race([

@@ -1,8 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
-import { PeriodicTask } from "../../shared/periodic-task.ts";
-import type { Service } from "../../shared/service.ts";
+import { PeriodicService } from "../../shared/periodic-service.ts";
 
 const EVERY_MS = 2_000;
 const REFUSE_ABOVE = 0.8;
@@ -11,25 +10,14 @@ const REFUSE_ABOVE = 0.8;
  * Refuses new calls while Redis uses more than 80 % of its `maxmemory`, so that what runs can still be recorded.
  * Fails open: a Redis that sets no limit, or does not answer, refuses nothing here.
  */
-export class MemoryGuard implements Service {
+export class MemoryGuard extends PeriodicService {
   #isFull = false;
-  readonly #task: PeriodicTask;
 
-  constructor(private readonly deps: { redis: Redis; log: Logger }) {
-    this.#task = new PeriodicTask({
-      log: deps.log,
-      name: "memory guard",
-      everyMs: EVERY_MS,
-      pass: () => this.#check(),
-    });
-  }
-
-  start(): void {
-    this.#task.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#task.stop();
+  constructor(
+    private readonly redis: Redis,
+    log: Logger,
+  ) {
+    super("memory guard", EVERY_MS, log);
   }
 
   /** @throws {ToolFailure} QUEUE_FULL */
@@ -40,13 +28,13 @@ export class MemoryGuard implements Service {
     });
   }
 
-  async #check(): Promise<void> {
-    if (this.deps.redis.status !== "ready") return;
-    const info = await this.deps.redis.info("memory");
+  protected override async pass(): Promise<void> {
+    if (this.redis.status !== "ready") return;
+    const info = await this.redis.info("memory");
     const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
     const limit = read("maxmemory");
     const isFull = limit > 0 && read("used_memory") > REFUSE_ABOVE * limit;
-    if (isFull !== this.#isFull) this.deps.log.warn({ limit, isFull }, "Redis memory crossed 80 % of its limit");
+    if (isFull !== this.#isFull) this.log.warn({ limit, isFull }, "Redis memory crossed 80 % of its limit");
     this.#isFull = isFull;
   }
 }

@@ -3,11 +3,10 @@ import type { Logger } from "pino";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
-import { PeriodicTask } from "../../shared/periodic-task.ts";
+import { PeriodicService } from "../../shared/periodic-service.ts";
 import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
-import type { Service } from "../../shared/service.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
@@ -26,11 +25,10 @@ const REASONS: Record<string, string> = {
 };
 
 /** Holds the sessions that this worker owns: takes them in, replaces lost containers, expires idle ones, lets go. */
-export class SessionKeeper implements Service {
+export class SessionKeeper extends PeriodicService {
   readonly #sessions = new Map<SessionId, OwnedSession>();
   readonly #records: Records;
-  readonly #lanes: PeriodicTask;
-  #pass = 0;
+  #passes = 0;
 
   constructor(
     private readonly deps: {
@@ -44,9 +42,8 @@ export class SessionKeeper implements Service {
     },
     private readonly options: { worker: string; image: string; diskMb: number; pids: number },
   ) {
+    super("session keeper", READ_LANES_MS, deps.log);
     this.#records = new Records(deps.redis);
-    const pass = (): Promise<void> => this.#readLanes();
-    this.#lanes = new PeriodicTask({ log: deps.log, name: "lane reader", everyMs: READ_LANES_MS, pass });
   }
 
   get size(): number {
@@ -55,14 +52,6 @@ export class SessionKeeper implements Service {
 
   get(sid: SessionId): OwnedSession | undefined {
     return this.#sessions.get(sid);
-  }
-
-  start(): void {
-    this.#lanes.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#lanes.stop();
   }
 
   /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
@@ -178,9 +167,9 @@ export class SessionKeeper implements Service {
   }
 
   /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */
-  async #readLanes(): Promise<void> {
-    this.#pass++;
-    const isExpiryPass = this.#pass % EXPIRE_EVERY_PASSES === 0;
+  protected override async pass(): Promise<void> {
+    this.#passes++;
+    const isExpiryPass = this.#passes % EXPIRE_EVERY_PASSES === 0;
     await Promise.allSettled(
       [...this.#sessions.values()].map(async (session) => {
         await session.ring();

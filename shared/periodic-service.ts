@@ -3,18 +3,17 @@ import type { Logger } from "pino";
 import type { Service } from "./service.ts";
 
 /** Runs `pass` again and again, one at a time. A pass that fails is logged and repeated; it never ends the loop. */
-export class PeriodicTask implements Service {
+export abstract class PeriodicService implements Service {
   #abort: AbortController | undefined;
   #loop = Promise.resolve();
 
   constructor(
-    private readonly options: {
-      log: Logger;
-      name: string;
-      everyMs: number;
-      pass: (signal: AbortSignal) => Promise<void>;
-    },
+    private readonly name: string,
+    private readonly everyMs: number,
+    protected readonly log: Logger,
   ) {}
+
+  protected abstract pass(signal: AbortSignal): Promise<void>;
 
   start(): void {
     if (this.#abort) return;
@@ -31,12 +30,11 @@ export class PeriodicTask implements Service {
 
   async #run(signal: AbortSignal, before: Promise<void>): Promise<void> {
     await before;
-    const { log, name, everyMs, pass } = this.options;
     while (!signal.aborted) {
-      await pass(signal).catch((err: unknown) => {
-        if (!signal.aborted) log.warn({ err, task: name }, "a pass failed; it is repeated");
+      await this.pass(signal).catch((err: unknown) => {
+        if (!signal.aborted) this.log.warn({ err, service: this.name }, "a pass failed; it is repeated");
       });
-      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => {}); // rejects only when stopped
+      await sleep(this.everyMs, undefined, { signal, ref: false }).catch(() => {}); // rejects only when stopped
     }
   }
 }

@@ -1,0 +1,42 @@
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { expect } from "chai";
+import Docker from "dockerode";
+import { useStack } from "../support/use-stack.ts";
+
+type Structured = Record<string, unknown>;
+
+describe("a worker that is killed", () => {
+  const cluster = useStack({ workers: 2, env: { POOL_SIZE: "1", LEASE_MS: "3000", BEAT_MS: "500" } });
+  const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  const call = async (name: string, args: Structured): Promise<Structured> =>
+    (await client.callTool({ name, arguments: args })).structuredContent as Structured;
+
+  before(async () => await client.connect(new StreamableHTTPClientTransport(new URL(cluster.stack.url))));
+  after(async () => {
+    await client.close();
+    // What a killed worker leaves on its engine is swept by the sweeper that is still to come.
+    const docker = new Docker();
+    const filters = { label: [`codegen-mcp.deployment=${cluster.stack.deployment}`] };
+    const left = await docker.listContainers({ all: true, filters });
+    await Promise.all(left.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
+  });
+
+  it("costs the call that ran its outcome, and the session goes on elsewhere and says so once", async () => {
+    const { session_id } = await call("create_session", {});
+    const { worker } = await call("get_session", { session_id });
+    const { call_id } = await call("run_command", { session_id, command: "sleep 60", wait_ms: 0 });
+    const running = call("get_call", { call_id, wait_ms: 30_000 });
+    const waiting = call("run_command", { session_id, command: "echo never started" });
+
+    const victim = cluster.stack.workers.find(({ log }) => log.includes(String(worker)));
+    victim?.signal("SIGKILL");
+
+    expect((await running).failure).to.include({ code: "OUTCOME_UNKNOWN", retryable: false });
+    expect(await waiting).to.include({ code: "SESSION_RESET", retryable: true });
+    const first = await call("run_command", { session_id, command: "echo back", wait_ms: 30_000 });
+    expect(first).to.include({ status: "exited", stdout: "back\n" });
+    expect(first.notice).to.match(/its worker died/);
+    expect((await call("run_command", { session_id, command: "true" })).notice).to.equal(undefined);
+    expect((await call("get_session", { session_id })).worker).not.to.equal(worker);
+  });
+});
