@@ -27,6 +27,8 @@ const Env = CommonEnv.extend({
   /** Sessions that may wait for a worker, and for how long. */
   MAX_WAITING_SESSIONS: z.coerce.number().int().min(1).default(200),
   PLACEMENT_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
+  /** A client of the 2026 protocol that left has this long to repeat a call with the same idempotency key. */
+  REATTACH_MS: z.coerce.number().int().min(0).default(10_000),
   /** How long a stop waits for answers that are under way. */
   DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
 });

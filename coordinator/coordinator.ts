@@ -64,20 +64,22 @@ export class Coordinator implements Service {
     const resolver = new SessionResolver({ redis, records, opener });
     const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);
     const waiter = new CallWaiter({ watcher, records });
-    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts });
+    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts }, config.REATTACH_MS);
 
+    const isStoreThere = (): boolean => redis.status === "ready";
     const registry = new Registry();
     const tools = new ToolService({
       lane: this.#lane,
       records: new RecordTools({ redis, records, resolver, waiter }),
       processes: new ProcessTools({ redis, records, resolver, watcher }),
       metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
+      isStoreThere,
       log,
     });
     const sessions = new McpSessions(redis);
     const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
     const bus = new RedisEventBus({ redis, subscriber, log });
-    this.#mcp = new McpEndpoint({ tools, legacy, bus, log }, config.MAX_BODY_BYTES);
+    this.#mcp = new McpEndpoint({ tools, legacy, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
     this.#services = [watcher, doorbells, memory, keeper, reaper, bus];

@@ -33,8 +33,11 @@ const RENDER: Record<string, Render> = {
     `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}]`,
   kill_process: (r) => `${r.process_id}: ${end(r)}`,
   list_processes: (r) =>
-    rows(r.processes, (p) => `${p.process_id}  ${end(p)}  ${p.output_bytes} bytes  ${p.command}`, "No processes.") +
-    more(r),
+    rows(
+      r.processes,
+      (p) => `${p.process_id}  ${p.status === "running" ? "running" : end(p)}  ${p.output_bytes} bytes  ${p.command}`,
+      "No processes.",
+    ) + more(r),
   read_file: (r) =>
     String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
   write_file: (r) => `${r.created ? "Created" : "Replaced"} ${r.path} (${r.size_bytes} bytes).`,

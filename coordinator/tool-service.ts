@@ -30,6 +30,8 @@ export class ToolService {
       records: RecordTools;
       processes: ProcessTools;
       metrics: CallMetrics;
+      /** False while Redis is away. */
+      isStoreThere: () => boolean;
       log: Logger;
     },
   ) {
@@ -61,7 +63,7 @@ export class ToolService {
     try {
       return answer(tool, await this.#run(tool, checkArguments(tool, rawArgs), noting));
     } catch (error) {
-      const failure = toFailure(error);
+      const failure = this.#explain(error);
       code = failure.code;
       if (code === "INTERNAL") log.error({ err: error, tool: name, ...ids }, "a call failed inside");
       return failed(failure);
@@ -70,6 +72,15 @@ export class ToolService {
       metrics.ended(name, code, durationMs);
       log.info({ tool: name, ...ids, principal: caller.principal, code, durationMs }, "call answered");
     }
+  }
+
+  #explain(error: unknown): ToolFailure {
+    if (error instanceof ToolFailure || this.deps.isStoreThere()) return toFailure(error);
+    const message = "The server cannot reach its records now; whether the call was taken is unknown";
+    return new ToolFailure("STORE_UNAVAILABLE", message, {
+      cause: error,
+      hint: "Repeat it in a moment; give calls that change something an idempotency_key.",
+    });
   }
 
   async #run(tool: Tool, args: Structured, caller: Caller): Promise<Structured> {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import Docker from "dockerode";
 import { EmbeddedStack } from "../compose/embedded/embedded-stack.ts";
 
 type Structured = Record<string, unknown>;
@@ -105,6 +106,9 @@ try {
   } finally {
     heading("Stop everything");
     const codes = await stack.stop();
+    const filters = { label: [`codegen-mcp.deployment=${stack.deployment}`] };
+    const left = await new Docker().listContainers({ all: true, filters });
+    assert.equal(left.length, 0, "no container is left behind");
     assert.ok(
       codes.every((code) => code === 0),
       `every process ended cleanly (exit codes ${codes.join(", ")})`,

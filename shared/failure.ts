@@ -20,6 +20,7 @@ const RETRYABLE = {
   OUT_OF_MEMORY: false,
   DISK_FULL: false,
   SANDBOX_UNAVAILABLE: true,
+  STORE_UNAVAILABLE: true,
   INTERNAL: false,
 } as const satisfies Record<string, boolean>;
 

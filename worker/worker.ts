@@ -107,10 +107,12 @@ export class Worker implements Service {
     if (!this.#started) return;
     this.#starting.abort();
     await this.#started;
-    if (this.#redis.status === "ready") await this.#drain();
+    const connections = [this.#redis, this.#subscriber, this.#queueRedis];
+    if (connections.every(({ status }) => status === "ready")) await this.#drain();
+    else await Promise.all(connections.map(closeRedis)); // whoever would wait for Redis must not keep us from stopping
     await this.#host.removeOwned().catch((err: unknown) => this.log.warn({ err }, "containers may be left behind"));
     await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
-    await Promise.all([this.#redis, this.#subscriber, this.#queueRedis].map(closeRedis));
+    await Promise.all(connections.map(closeRedis));
   }
 
   async #drain(): Promise<void> {

@@ -91,14 +91,14 @@ export class ManagedProcess {
     if (this.isRunning) this.#child.kill(signal);
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`. @returns the exit code, null after a signal */
+  /** SIGTERM, then SIGKILL after `graceMs`. Idempotent. @returns the exit code, null after a signal */
   async stop(graceMs: number): Promise<number | null> {
     this.signal("SIGTERM");
     const kill = setTimeout(() => this.signal("SIGKILL"), graceMs);
     const { code } = await this.exited;
     clearTimeout(kill);
     this.#log.end();
-    await once(this.#log, "close").catch(() => {});
+    if (!this.#log.closed) await once(this.#log, "close").catch(() => {});
     return code;
   }
 }

@@ -7,22 +7,24 @@ import type { CallEnd, CallWaiter } from "./call-waiter.ts";
 import type { Caller } from "./caller.ts";
 import type { SessionOpener } from "./session-opener.ts";
 import { type SessionResolver, sessionNotFound } from "./session-resolver.ts";
-import type { Submitter } from "./submitter.ts";
+import type { Accepted, Submitter } from "./submitter.ts";
 
-/** A 2026-era client that left gets this long to repeat a call with the same key before the call is cancelled. */
-const REATTACH_MS = 10_000;
+/** How a call ends that is cancelled while it is still queued. */
+const CANCELLED = JSON.stringify({
+  failure: new ToolFailure("CANCELLED", "The call was cancelled before it started").toRecord(),
+});
 
 type Structured = Record<string, unknown>;
 interface Started {
   sessionId: SessionId;
   callId: CallId;
+  /** Which of the requests that asked for the call this one is, from 1. */
+  ask: number;
   notice?: string;
 }
 
 /** Serves the tools that run on a worker: submits, waits softly, and answers with the end or how to follow the call. */
 export class LaneCalls {
-  /** How many requests wait for a call here; a client that left cancels only what nobody else waits for. */
-  readonly #waiting = new Map<CallId, number>();
   #isDraining = false;
 
   constructor(
@@ -34,6 +36,8 @@ export class LaneCalls {
       records: Records;
       scripts: SessionScripts;
     },
+    /** A 2026-era client that left gets this long to repeat a call with the same key before the call is cancelled. */
+    private readonly reattachMs: number,
   ) {}
 
   /** From now on a closed response is our own doing and cancels nothing. */
@@ -78,7 +82,7 @@ export class LaneCalls {
       idempotency_key?: string;
     };
     const { resolver, submitter } = this.deps;
-    const attempt = async (sessionId: SessionId): Promise<CallId | undefined> =>
+    const attempt = async (sessionId: SessionId): Promise<Accepted | undefined> =>
       await submitter.submit({
         sessionId,
         principal: caller.principal,
@@ -88,23 +92,22 @@ export class LaneCalls {
         waitMs: until - performance.now(),
       });
     const resolved = await resolver.resolve(named, caller);
-    const callId = await attempt(resolved.sessionId);
-    if (callId) return { ...resolved, callId };
+    const accepted = await attempt(resolved.sessionId);
+    if (accepted) return { ...resolved, ...accepted };
     if (named !== undefined || tool.name === closeSession.name) throw sessionNotFound(named ?? resolved.sessionId);
     const replaced = await resolver.replace(resolved.sessionId, caller);
     const again = await attempt(replaced.sessionId);
     if (!again) throw sessionNotFound(replaced.sessionId);
-    return { ...replaced, callId: again };
+    return { ...replaced, ...again };
   }
 
   async #wait(
     tool: Tool,
-    { sessionId, callId }: Started,
+    { sessionId, callId, ask }: Started,
     args: Structured,
     caller: Caller,
     until: number,
   ): Promise<CallEnd | undefined> {
-    this.#waiting.set(callId, (this.#waiting.get(callId) ?? 0) + 1);
     try {
       return await this.deps.waiter.wait(sessionId, callId, {
         until,
@@ -113,25 +116,21 @@ export class LaneCalls {
         onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),
       });
     } finally {
-      const left = (this.#waiting.get(callId) ?? 1) - 1;
-      if (left > 0) this.#waiting.set(callId, left);
-      else this.#waiting.delete(callId);
-      if (caller.signal?.aborted) this.#abandon(sessionId, callId, args.idempotency_key !== undefined);
+      const hasKey = args.idempotency_key !== undefined;
+      if (caller.signal?.aborted) this.#abandon(sessionId, callId, ask, hasKey ? this.reattachMs : 0);
     }
   }
 
-  /** The client went away: nobody will read the answer, so the call is cancelled unless it is asked for again. */
-  #abandon(sid: SessionId, callId: CallId, hasKey: boolean): void {
-    const cancel = async (): Promise<void> => {
-      if (!this.#waiting.has(callId) && !this.#isDraining) await this.cancel(sid, callId);
+  /** The client went away: its call is cancelled unless another request, on any replica, asked for it too. */
+  #abandon(sid: SessionId, callId: CallId, ask: number, afterMs: number): void {
+    const leave = async (): Promise<void> => {
+      if (!this.#isDraining) await this.deps.scripts.leave(sid, callId, ask, CANCELLED);
     };
-    const timer = setTimeout(() => void cancel().catch(() => {}), hasKey ? REATTACH_MS : 0); // Redis away: it just ends
-    timer.unref();
+    setTimeout(() => void leave().catch(() => {}), afterMs).unref(); // Redis away: the call just ends
   }
 
   async cancel(sid: SessionId, callId: CallId): Promise<void> {
-    const failure = new ToolFailure("CANCELLED", "The call was cancelled before it started").toRecord();
-    await this.deps.scripts.cancel(sid, callId, JSON.stringify({ failure }));
+    await this.deps.scripts.cancel(sid, callId, CANCELLED);
   }
 
   async #stillQueued(tool: Tool, sid: SessionId, callId: CallId, caller: Caller): Promise<void> {

@@ -15,6 +15,8 @@ const CREATION_KEY_TTL_S = 86_400;
 export interface Opened {
   sessionId: SessionId;
   callId: CallId;
+  /** Which of the requests that asked for the call this one is, from 1. */
+  ask: number;
 }
 
 /** Makes session records and puts them in the line for a worker. */
@@ -57,7 +59,7 @@ export class SessionOpener {
       await this.refuse(sessionId, principal, "Too many sessions wait for a worker already");
       if (key) await redis.del(keys.creationKey(principal, key));
     }
-    return { sessionId, callId };
+    return { sessionId, callId, ask: 1 };
   }
 
   /** @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
@@ -110,7 +112,10 @@ export class SessionOpener {
   /** The key's session stands already; where it was closed since, the key makes a new one. */
   async #earlier(principal: string, args: Record<string, unknown>, waitMs: number, sid: SessionId): Promise<Opened> {
     const session = await this.#records.session(sid);
-    if (session) return { sessionId: sid, callId: session.createCall };
+    if (session) {
+      const ask = await this.deps.redis.hincrby(keys.call(sid, session.createCall), "asked", 1);
+      return { sessionId: sid, callId: session.createCall, ask };
+    }
     await this.deps.redis.del(keys.creationKey(principal, String(args.idempotency_key)));
     return await this.open(principal, args, waitMs);
   }

@@ -12,6 +12,12 @@ import type { MemoryGuard } from "./memory-guard.ts";
 /** Control calls have a list of their own, so that a full lane never keeps anybody from killing or closing. */
 const MAX_CONTROLS = 1_000;
 
+export interface Accepted {
+  callId: CallId;
+  /** Which of the requests that asked for the call this one is, from 1. */
+  ask: number;
+}
+
 export interface Submission {
   sessionId: SessionId;
   principal: string;
@@ -39,7 +45,7 @@ export class Submitter {
    * @returns the call, new or the earlier one of the same key; undefined when the session is gone
    * @throws {ToolFailure} QUEUE_FULL, IDEMPOTENCY_CONFLICT
    */
-  async submit(submission: Submission): Promise<CallId | undefined> {
+  async submit(submission: Submission): Promise<Accepted | undefined> {
     const { sessionId, principal, tool, args, key, waitMs } = submission;
     const { scripts, watcher, memory } = this.deps;
     memory.admit();
@@ -68,7 +74,7 @@ export class Submitter {
     doorbells.ringCall(owner, { sessionId: sid, callId, tool, epoch: Number(epoch), ring });
   }
 
-  #admit(submitted: Submitted, { sessionId, tool, key }: Submission): CallId | undefined {
+  #admit(submitted: Submitted, { sessionId, tool, key }: Submission): Accepted | undefined {
     switch (submitted.kind) {
       case "gone":
         return undefined;
@@ -81,13 +87,13 @@ export class Submitter {
           hint: "Wait for some of them to end, then repeat the call; it has not started.",
         });
       case "attached":
-        return submitted.callId;
+        return { callId: submitted.callId, ask: submitted.ask };
       case "queued": {
         const { callId, owner, epoch, ring } = submitted;
         if (owner && tool.class === "lane") {
           this.deps.doorbells.ringCall(owner, { sessionId, callId, tool: tool.name, epoch, ring });
         }
-        return callId;
+        return { callId, ask: 1 };
       }
     }
   }

@@ -22,7 +22,14 @@ export class McpEndpoint {
   readonly handle;
 
   constructor(
-    private readonly deps: { tools: ToolService; legacy: LegacyLeg; bus: RedisEventBus; log: Logger },
+    private readonly deps: {
+      tools: ToolService;
+      legacy: LegacyLeg;
+      bus: RedisEventBus;
+      /** False while Redis is away. */
+      isStoreThere: () => boolean;
+      log: Logger;
+    },
     maxBodyBytes: number,
   ) {
     const onerror = (err: Error): void => deps.log.debug({ err }, "MCP request error");
@@ -60,8 +67,15 @@ export class McpEndpoint {
         return rpcError(400, -32_700, "Parse error: the body is not JSON");
       }
     }
-    return (await isLegacyRequest(request, body))
-      ? await this.deps.legacy.fetch(request, body, authInfo?.clientId ?? "", receivedAt)
-      : await this.#modern.fetch(request, { ...(authInfo ? { authInfo } : {}), parsedBody: body });
+    try {
+      return (await isLegacyRequest(request, body))
+        ? await this.deps.legacy.fetch(request, body, authInfo?.clientId ?? "", receivedAt)
+        : await this.#modern.fetch(request, { ...(authInfo ? { authInfo } : {}), parsedBody: body });
+    } catch (err) {
+      if (!this.deps.isStoreThere())
+        return rpcError(503, -32_603, "The server cannot reach its records now; try again in a moment");
+      this.deps.log.error({ err }, "a request failed inside");
+      return rpcError(500, -32_603, "The request failed inside codegen-mcp; the server's log has the details");
+    }
   }
 }

@@ -153,7 +153,7 @@ describe("SessionScripts", () => {
 
   it("attaches the same key and arguments to the first call, and refuses the key with others", async () => {
     const id = await queued("write_file", { key: "k" });
-    expect(await submit("write_file", { key: "k" })).to.deep.equal({ kind: "attached", callId: id });
+    expect(await submit("write_file", { key: "k" })).to.deep.equal({ kind: "attached", callId: id, ask: 2 });
     expect(await submit("write_file", { key: "k", argsHash: "other" })).to.deep.equal({ kind: "conflict" });
   });
 
@@ -177,6 +177,19 @@ describe("SessionScripts", () => {
     const end = { callId: first, state: "done" as const, outcome: "{}", event: EVENT };
     expect(started(await scripts.finish(sid, lease, end))).to.deep.equal([]);
     expect((await submit("write_file", { key: "k" })).kind).to.equal("queued");
+  });
+
+  it("cancels a call once every request that asked for it went away, however often each says so", async () => {
+    const lease = await claimed();
+    const id = await queued("run_command", { key: "k" });
+    const attached = await submit("run_command", { key: "k" });
+    expect(attached).to.deep.equal({ kind: "attached", callId: id, ask: 2 });
+    await scripts.next(sid, lease);
+    await scripts.leave(sid, id, 1, "{}");
+    await scripts.leave(sid, id, 1, "{}");
+    expect((await scripts.next(sid, lease)).cancels).to.deep.equal([]);
+    await scripts.leave(sid, id, 2, "{}");
+    expect((await scripts.next(sid, lease)).cancels).to.deep.equal([id]);
   });
 
   it("names a running call to its owner when somebody cancels it", async () => {

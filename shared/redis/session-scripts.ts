@@ -8,7 +8,7 @@ export type Submitted =
   | { kind: "gone" }
   | { kind: "conflict" }
   | { kind: "full"; depth: number }
-  | { kind: "attached"; callId: CallId }
+  | { kind: "attached"; callId: CallId; ask: number }
   | { kind: "queued"; callId: CallId; owner: string; epoch: number; ring: number };
 
 /** A call that its owner shall run now, or (without `start`) one that it runs already. */
@@ -52,7 +52,7 @@ export class SessionScripts {
   constructor(redis: Redis) {
     const defined = new Map(
       ["open", "submit", "claim", "ready", "next", "append", "end_process"]
-        .concat(["finish", "detach", "cancel", "lose", "release", "expire"])
+        .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire"])
         .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
     );
     this.#run = (name) => defined.get(name)!;
@@ -99,7 +99,7 @@ export class SessionScripts {
     )) as [Submitted["kind"], string?, string?, string?, number?];
     const [kind, id, owner, epoch, ring] = raw;
     if (kind === "full") return { kind, depth: Number(id) };
-    if (kind === "attached") return { kind, callId: id as CallId };
+    if (kind === "attached") return { kind, callId: id as CallId, ask: Number(owner) };
     if (kind === "queued") return { kind, callId: id as CallId, owner: owner!, epoch: Number(epoch), ring: ring! };
     return { kind };
   }
@@ -155,6 +155,14 @@ export class SessionScripts {
   /** @returns the state the call has after it; undefined when there is no such call */
   async cancel(sid: SessionId, callId: CallId, outcome: string): Promise<string | undefined> {
     return ((await this.#run("cancel")(keys.session(sid), callId, outcome)) as string | null) ?? undefined;
+  }
+
+  /**
+   * A request for the call goes away; the last one cancels it.
+   * @param ask which of the requests that asked for the call: 1 made it, `submit` numbers those that attached
+   */
+  async leave(sid: SessionId, callId: CallId, ask: number, outcome: string): Promise<string | undefined> {
+    return ((await this.#run("leave")(keys.session(sid), callId, ask, outcome)) as string | null) ?? undefined;
   }
 
   /** @returns the new epoch, or 0 when the session had left `epoch` before */

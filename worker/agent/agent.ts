@@ -1,6 +1,10 @@
 import type { WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import type { AgentFrameInit } from "./connection.ts";
 import { AgentFailure } from "./failure.ts";
+import { listFiles } from "./files/list-files.ts";
+import { readFile } from "./files/read-file.ts";
+import type { WorkspacePaths } from "./files/workspace-path.ts";
+import { writeFile } from "./files/write-file.ts";
 import { checkVariable, type Processes } from "./processes.ts";
 import type { SessionEnvironment } from "./session-environment.ts";
 
@@ -16,7 +20,7 @@ export class Agent {
     private readonly deps: {
       bootId: string;
       version: string;
-      workdir: string;
+      paths: WorkspacePaths;
       environment: SessionEnvironment;
       processes: Processes;
       send: (frame: AgentFrameInit) => void;
@@ -45,7 +49,7 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes } = this.deps;
+    const { processes, paths } = this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
     switch (body.case) {
       case "hello":
@@ -65,6 +69,12 @@ export class Agent {
       case "exitAck":
         processes.acknowledgeExit(body.value.processId);
         return undefined;
+      case "readFile":
+        return { case: "fileContent", value: await readFile(paths, body.value) };
+      case "writeFile":
+        return { case: "fileWritten", value: await writeFile(paths, body.value) };
+      case "listFiles":
+        return { case: "fileList", value: await listFiles(paths, body.value) };
       default:
         throw new AgentFailure("INVALID_ARGUMENT", "This agent does not know the request");
     }
@@ -76,9 +86,12 @@ export class Agent {
     for (const [name, value] of Object.entries(env)) checkVariable(name, value);
     this.#epoch = epoch;
     this.#isGreeted = true;
-    const { bootId, version, workdir, environment, processes } = this.deps;
+    const { bootId, version, paths, environment, processes } = this.deps;
     environment.ofSession = env;
-    return { case: "hello", value: { agentVersion: version, bootId, workdir, processes: processes.known() } };
+    return {
+      case: "hello",
+      value: { agentVersion: version, bootId, workdir: paths.workdir, processes: processes.known() },
+    };
   }
 }
 

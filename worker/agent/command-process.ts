@@ -239,7 +239,7 @@ export class CommandProcess {
     // With a live runner nothing can get out from under it. Without, PID 1 inherits; what else PID 1 has is the agent.
     if (this.#runner.isGone) roots.length = 0;
     const found = new Set(descendantsOf(roots, table));
-    if (this.#runner.isGone && process.env["CODEGEN_SUPERVISED"] === "1" && process.ppid === PID_1) {
+    if (this.#runner.isGone && process.env.CODEGEN_SUPERVISED === "1" && process.ppid === PID_1) {
       const orphans = table.filter(
         (entry) => entry.parent === PID_1 && entry.pid !== process.pid && entry.state !== "Z",
       );

@@ -32,7 +32,7 @@ export const captureLoginEnvironment = async (
       resolve(text);
     };
     const { stdout, stderr } = runner.run(
-      { cwd: base["HOME"] ?? "/", argv: ["/bin/bash", "-lc", "exec env -0"], env: base, hasStdin: false },
+      { cwd: base.HOME ?? "/", argv: ["/bin/bash", "-lc", "exec env -0"], env: base, hasStdin: false },
       { onStarted: () => {}, onFailed: () => done(""), onEnded: () => {}, onGone: () => {} },
     );
     stderr.on("error", () => {}).resume();
@@ -43,7 +43,7 @@ export const captureLoginEnvironment = async (
     stdout.on("error", () => done("")).on("end", () => done(Buffer.concat(parts).toString()));
   });
   const captured = parse(text);
-  return withoutOwn(captured["PATH"] ? captured : base);
+  return withoutOwn(captured.PATH ? captured : base);
 };
 
 const parse = (text: string): Record<string, string> =>

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { Agent } from "./agent.ts";
 import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
+import { WorkspacePaths } from "./files/workspace-path.ts";
 import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
 import { RunnerSupply } from "./runner.ts";
@@ -13,7 +14,7 @@ const SOCKET = "/run/codegen/agent.sock";
 const VERSION = "1";
 
 const main = async (): Promise<void> => {
-  const home = process.env["HOME"] ?? "/home/dev";
+  const home = process.env.HOME ?? "/home/dev";
   const workdir = `${home}/workspace`;
   mkdirSync(workdir, { recursive: true });
 
@@ -45,7 +46,7 @@ const main = async (): Promise<void> => {
   const agent = new Agent({
     bootId: randomUUID(),
     version: VERSION,
-    workdir,
+    paths: new WorkspacePaths(workdir),
     environment,
     processes,
     send: (frame) => connection.send(frame),
@@ -54,7 +55,7 @@ const main = async (): Promise<void> => {
     onConnected: () => agent.onConnected(),
     onFrame: (frame) => void agent.onFrame(frame),
   };
-  const mark = process.env["AGENT_ATTACH_MARK"];
+  const mark = process.env.AGENT_ATTACH_MARK;
   const connection: AgentConnection = mark
     ? new AttachConnection(Buffer.from(mark), listener)
     : new Connection(SOCKET, listener);

@@ -40,6 +40,8 @@ export interface AgentLinkListener {
 
 interface Pending {
   expected: Reply["case"];
+  /** At once, before the next frame is looked at; a promise's continuation comes after it. */
+  onReply: (value: never) => void;
   resolve: (value: never) => void;
   reject: (error: Error) => void;
   /** What a request that was sent but not answered means. */
@@ -137,6 +139,7 @@ export class AgentLink {
     expected: Case,
     timeoutMs: number,
     isMutating: boolean,
+    onReply: (reply: ReplyOf<Case>) => void = () => {},
   ): Promise<ReplyOf<Case>> {
     const requestId = this.#nextRequestId++;
     let bytes: Uint8Array;
@@ -158,7 +161,7 @@ export class AgentLink {
         this.#pending.delete(requestId);
         reject(ifLost);
       }, timeoutMs);
-      this.#pending.set(requestId, { expected, resolve, reject, ifLost, timer });
+      this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
       this.#stream?.write(bytes);
     });
   }
@@ -185,12 +188,14 @@ export class AgentLink {
   }
 
   async #greetOn(stream: Duplex): Promise<void> {
-    try {
-      const reply = await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false);
+    const onGreeted = (reply: HelloReply) => {
       if (this.#stream !== stream) return;
       this.deps.listener.onGreeted(reply);
       this.#isGreeted = true;
       this.#wake();
+    };
+    try {
+      await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false, onGreeted);
     } catch (error) {
       if (this.#stream === stream) this.#onViolation(stream, error);
     }
@@ -199,6 +204,7 @@ export class AgentLink {
   #onFrame({ requestId, body }: AgentFrame): void {
     if (body.case === undefined) throw new ProtocolError("a frame without a body");
     if (body.case === "output" || body.case === "exited") {
+      if (!this.#isGreeted) throw new ProtocolError(`${body.case} before the greeting`);
       this.deps.listener.onEvent(body);
       return;
     }
@@ -211,8 +217,10 @@ export class AgentLink {
     this.#pending.delete(requestId);
     clearTimeout(pending.timer);
     if (body.case === "failure") pending.reject(this.#toFailure(body.value));
-    else if (body.case === pending.expected) pending.resolve(body.value as never);
-    else {
+    else if (body.case === pending.expected) {
+      pending.onReply(body.value as never);
+      pending.resolve(body.value as never);
+    } else {
       pending.reject(pending.ifLost);
       throw new ProtocolError(`${body.case} in answer to what expects ${pending.expected}`);
     }

@@ -61,6 +61,8 @@ export interface ContainerSpec {
   agentVolume: string;
   /** Folder on the engine's host that holds the agent's socket; only for the socket transport. */
   socketFolder: string | undefined;
+  /** What each attachment begins with; only for the attach transport. */
+  attachMark: string | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -99,7 +101,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     WorkingDir: "/",
     Entrypoint: [`${CONTAINER_PATHS.codegen}/init`, "supervise", "--"],
     Cmd: [`${CONTAINER_PATHS.codegen}/node`, ...NODE_FLAGS, `${CONTAINER_PATHS.codegen}/agent.cjs`],
-    Env: environment(transport),
+    Env: environment(transport, spec.attachMark),
     Labels: {
       [LABELS.deployment]: spec.deployment,
       [LABELS.engine]: spec.engine,
@@ -158,13 +160,14 @@ const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: "", Options: {}
 const tmpfs = (sizeMb: number, files: number, owner: string): string =>
   `rw,exec,nosuid,nodev,size=${sizeMb}m,nr_inodes=${files},${owner}`;
 
-const environment = (transport: AgentTransport): string[] => [
+const environment = (transport: AgentTransport, attachMark: string | undefined): string[] => [
   `HOME=${CONTAINER_PATHS.home}`,
   "USER=dev",
   "LOGNAME=dev",
   "SHELL=/bin/bash",
   "LANG=C.UTF-8",
   `AGENT_TRANSPORT=${transport}`,
+  ...(attachMark ? [`AGENT_ATTACH_MARK=${attachMark}`] : []),
   "MALLOC_ARENA_MAX=1",
   "UV_THREADPOOL_SIZE=1",
 ];

@@ -6,7 +6,7 @@ redis.call('HSET', S, 'state', 'queued', 'owner', '', 'epoch', 0, 'ring', 1, 'cr
   'create_call', id, unpack(ARGV, 6))
 redis.call('HSET', S, 'expires_at', t + redis.call('HGET', S, 'idle_ms'))
 redis.call('HSET', call_key(id), 'tool', 'create_session', 'class', 'lane', 'mutates', 1, 'args', ARGV[2],
-  'state', 'queued', 'submitted_at', t, 'detach_at', t + ARGV[3], 'key', ARGV[4], 'args_hash', ARGV[5])
+  'state', 'queued', 'asked', 1, 'submitted_at', t, 'detach_at', t + ARGV[3], 'key', ARGV[4], 'args_hash', ARGV[5])
 redis.call('RPUSH', S .. ':lane', id)
 redis.call('ZADD', S .. ':calls', t, id)
 return 1

@@ -83,3 +83,17 @@ local function start_ready(epoch)
   end
   return { out, redis.call('SMEMBERS', S .. ':cancels') }
 end
+
+-- Returns the state that the call has now, or nothing when there is none.
+local function cancel(id, outcome)
+  local state = redis.call('HGET', call_key(id), 'state')
+  if not state or FINAL[state] then return state end
+  if state == 'queued' then
+    end_call(id, 'cancelled', outcome, false)
+    announce(id)
+    return 'cancelled'
+  end
+  redis.call('SADD', S .. ':cancels', id)
+  redis.call('PUBLISH', 'cg:wake:' .. (redis.call('HGET', S, 'owner') or ''), string.sub(S, 5, -2))
+  return state
+end

@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
+import { begin, connectModern, failureOf } from "../support/tool-client.ts";
+import { containersOf } from "../support/use-cluster.ts";
+
+const STOP_MS = 60_000;
+
+describe("SIGTERM", () => {
+  let folder: string;
+  let stack: EmbeddedStack;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "codegen-mcp-test-"));
+    stack = await EmbeddedStack.start({ folder, env: { POOL_SIZE: "1", WORKSPACE_MB: "64" } });
+  });
+  afterEach(async () => {
+    await stack.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("of the whole stack lets a running command end and its client hear of it, and leaves nothing behind", async () => {
+    const client = await connectModern(stack.url);
+    const { answer } = await begin(client, "run_command", { command: "echo started; sleep 1; echo ended" });
+    const codes = await stack.stop();
+    expect((await answer).structured).to.include({ status: "exited", stdout: "started\nended\n" });
+    expect(codes).to.deep.equal([0, 0]);
+    expect(await containersOf(stack.deployment)).to.deep.equal([]);
+  });
+
+  it("of a worker gives running commands their grace, takes no new ones, and ends the rest", async () => {
+    const worker = await stack.addWorker({ DRAIN_MS: "2000" });
+    await stack.workers.shift()?.stop(STOP_MS);
+    const client = await connectModern(stack.url);
+    const commands = ["echo started; sleep 1; echo ended", "echo started; sleep 60"];
+    const [short, long] = await Promise.all(
+      commands.map(async (command) => {
+        const { session_id } = (await client.call("create_session")).structured;
+        return { session_id, ...(await begin(client, "run_command", { session_id, command, wait_ms: 50_000 })) };
+      }),
+    );
+    const stopping = worker.line(/"msg":"stopping"/, STOP_MS);
+    const code = worker.stop(STOP_MS);
+    await stopping;
+    expect((await short?.answer)?.structured).to.include({ status: "exited", stdout: "started\nended\n" });
+    const late = await client.call("run_command", { session_id: short?.session_id, command: "true" });
+    expect(failureOf(late)).to.equal("SESSION_NOT_FOUND");
+    const cut = await long?.answer;
+    expect(cut?.isError, cut?.text).to.equal(true);
+    expect(await code).to.equal(0);
+    expect(await containersOf(stack.deployment)).to.deep.equal([]);
+    await client.close();
+  });
+});

@@ -1,0 +1,27 @@
+import { expect } from "chai";
+import { tools } from "../../shared/catalog/index.ts";
+import { PromptKitClient } from "../support/promptkit-client.ts";
+import { connectAuto, connectModern, connectV1, type ToolClient } from "../support/tool-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { demoSession } from "./demo-session.ts";
+
+type Connect = (url: string) => Promise<ToolClient>;
+const CLIENTS: [who: string, protocol: string, connect: Connect][] = [
+  ["the 2.x client pinned to 2026-07-28", "2026-07-28", connectModern],
+  ["the 2.x client that negotiates", "2026-07-28", connectAuto],
+  ["the v1 SDK's client", "2025-11-25", connectV1],
+  ["PromptKit's habits on the wire", "2025-06-18", (url) => PromptKitClient.connect(url)],
+];
+
+describe("An agent's session through two replicas without affinity", () => {
+  const cluster = useCluster();
+  for (const [who, protocol, connect] of CLIENTS) {
+    it(`works with ${who}`, async () => {
+      const client = await connect(cluster.url);
+      expect(client.protocol).to.equal(protocol);
+      expect(await client.toolNames()).to.deep.equal(tools.map(({ name }) => name));
+      await demoSession(client);
+      await client.close();
+    });
+  }
+});

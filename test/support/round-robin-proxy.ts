@@ -1,0 +1,66 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/**
+ * A load balancer without any affinity: every request goes to the next replica, over a connection of its own. Bodies
+ * stream both ways; whoever of the two ends goes away takes the other with it.
+ */
+export class RoundRobinProxy {
+  readonly #server: Server;
+  #upstreams: URL[];
+  #next = 0;
+
+  private constructor(upstreams: readonly string[]) {
+    this.#upstreams = upstreams.map((url) => new URL(url));
+    this.#server = createServer((incoming, response) => this.#forward(incoming, response));
+  }
+
+  /** @param upstreams origins of the replicas; paths in them are ignored */
+  static async start(upstreams: readonly string[]): Promise<RoundRobinProxy> {
+    const proxy = new RoundRobinProxy(upstreams);
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    return proxy;
+  }
+
+  /** The MCP endpoint behind it. */
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/mcp`;
+  }
+
+  /** From the next request on. What is under way goes on where it is. */
+  use(upstreams: readonly string[]): void {
+    this.#upstreams = upstreams.map((url) => new URL(url));
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server.close(), "close");
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #forward(incoming: IncomingMessage, response: ServerResponse): void {
+    const upstream = this.#upstreams[this.#next++ % this.#upstreams.length];
+    if (!upstream) {
+      response.writeHead(503).end();
+      return;
+    }
+    const { method, url: path, headers } = incoming;
+    const { hostname, port } = upstream;
+    const outgoing = request({ hostname, port, method, path, headers, agent: false });
+    outgoing.on("response", (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.flushHeaders();
+      answer.pipe(response);
+      answer.on("error", () => response.destroy()); // the replica died in the middle of its answer
+    });
+    outgoing.on("error", () => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(502).end();
+    });
+    response.on("close", () => outgoing.destroy());
+    incoming.on("error", () => outgoing.destroy());
+    incoming.pipe(outgoing);
+  }
+}
