@@ -65,7 +65,7 @@ export class Runner {
         resolve(false);
         this.#listener?.onGone();
       };
-      this.#child.on("exit", onGone);
+      this.#child.on("close", onGone); // after "exit", when what it last said on fd 3 was read
       this.#child.on("error", onGone);
     });
     this.#control.on("error", () => {}); // its exit says all
