@@ -46,9 +46,7 @@ export class CallConsumer implements Service {
   async #answer(job: Job<Doorbell>): Promise<string> {
     const session = this.deps.keeper.get(job.data.sessionId as SessionId);
     if (!session) return "gone";
-    const settled = session.settled(job.data.callId as CallId);
-    await session.ring();
-    return await settled;
+    return await session.answer(job.data.callId as CallId);
   }
 
   readonly #onWake = (_channel: string, sid: string): void => {

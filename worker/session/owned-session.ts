@@ -69,14 +69,19 @@ export class OwnedSession {
     await this.#pulling;
   }
 
-  /** Resolves with the call's state once it ended or detached here, or the session is over. */
-  async settled(callId: CallId): Promise<string> {
+  /**
+   * Answers a call's doorbell: looks for what may start unless the call runs already, and resolves with its state once it
+   * ended or detached here, or the session is over.
+   */
+  async answer(callId: CallId): Promise<string> {
     if (this.#isOver) return "gone";
-    return await new Promise((resolve) => {
+    const settled = new Promise<string>((resolve) => {
       const waiting = this.#doorbells.get(callId) ?? [];
       waiting.push(resolve);
       this.#doorbells.set(callId, waiting);
     });
+    if (!this.#running.has(callId)) await this.ring();
+    return await settled;
   }
 
   /** Doorbells of calls that do not run here: they wait, or have ended without us. */

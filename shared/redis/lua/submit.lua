@@ -27,5 +27,5 @@ redis.call('HSET', call_key(id), 'tool', tool, 'class', class, 'mutates', mutate
 redis.call('RPUSH', list, id)
 redis.call('ZADD', S .. ':calls', t, id)
 redis.call('ZREMRANGEBYRANK', S .. ':calls', 0, -1001)
-if class == 'control' then redis.call('PUBLISH', 'cg:wake:' .. session[3], string.sub(S, 5, -2)) end
+redis.call('PUBLISH', 'cg:wake:' .. session[3], string.sub(S, 5, -2))
 return { 'queued', id, session[3], session[4], redis.call('HINCRBY', S, 'ring', 1) }
