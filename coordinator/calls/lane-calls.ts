@@ -1,12 +1,12 @@
-import { closeSession, createSession, type Tool, WAIT_MS } from "../../shared/catalog/index.ts";
+import { closeSession, createSession, killProcess, type Tool, WAIT_MS } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
-import { type CallId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import { type CallId, isProcessId, processIdOf, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallEnd, CallWaiter } from "./call-waiter.ts";
 import type { Caller } from "./caller.ts";
 import type { SessionOpener } from "./session-opener.ts";
-import { type SessionResolver, sessionNotFound } from "./session-resolver.ts";
+import { noProcess, type SessionResolver, sessionNotFound } from "./session-resolver.ts";
 import type { Accepted, Submitter } from "./submitter.ts";
 
 /** How a call ends that is cancelled while it is still queued. */
@@ -91,6 +91,13 @@ export class LaneCalls {
         key,
         waitMs: until - performance.now(),
       });
+    if (tool.name === killProcess.name && named === undefined) {
+      const id = String(rest.process_id);
+      const sessionId = isProcessId(id) ? sessionOf(id) : undefined; // the process says which session it is in
+      const accepted = sessionId && (await attempt(sessionId));
+      if (!accepted) throw noProcess(id);
+      return { sessionId, ...accepted };
+    }
     const resolved = await resolver.resolve(named, caller);
     const accepted = await attempt(resolved.sessionId);
     if (accepted) return { ...resolved, ...accepted };

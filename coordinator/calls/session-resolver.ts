@@ -19,6 +19,12 @@ export const sessionNotFound = (id: string): ToolFailure =>
     hint: "Make one with create_session, or leave session_id out to use your default session.",
   });
 
+/** The one answer for a process that nobody knows or that is somebody else's. */
+export const noProcess = (id: string): ToolFailure =>
+  new ToolFailure("NOT_FOUND", `There is no process "${id}"; finished ones are kept for an hour`, {
+    hint: "list_processes shows a session's processes.",
+  });
+
 const MADE_ANEW = "Your earlier default session had expired; this is a fresh one without its files and processes.";
 
 /** Finds the session of a call: its argument, else the one bound to the `Mcp-Session-Id`, else the principal's default. */

@@ -1,11 +1,10 @@
 import type { Redis } from "ioredis";
-import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { CallWatcher } from "../calls/call-watcher.ts";
 import type { Caller } from "../calls/caller.ts";
-import type { SessionResolver } from "../calls/session-resolver.ts";
+import { noProcess, type SessionResolver } from "../calls/session-resolver.ts";
 import { readOutput } from "./output-cursor.ts";
 import { pickLines } from "./pick-lines.ts";
 
@@ -22,11 +21,6 @@ interface ReadArguments {
   tail_lines?: number;
   grep?: string;
 }
-
-export const noProcess = (id: string): ToolFailure =>
-  new ToolFailure("NOT_FOUND", `There is no process "${id}"; finished ones are kept for an hour`, {
-    hint: "list_processes shows a session's processes.",
-  });
 
 /** The tools that read processes from Redis: their output and how they ended. */
 export class ProcessTools {
