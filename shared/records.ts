@@ -156,6 +156,10 @@ export class Records {
     return found.filter((process) => process !== undefined);
   }
 
+  async runningProcesses(sid: SessionId): Promise<number> {
+    return await this.redis.scard(keys.runningProcesses(sid));
+  }
+
   /** The call's position in its lane, from 1; 0 when it is not there. */
   async lanePosition(sid: SessionId, id: CallId): Promise<number> {
     return ((await this.redis.lpos(keys.lane(sid), id)) ?? -1) + 1;

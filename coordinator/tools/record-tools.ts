@@ -77,9 +77,9 @@ export class RecordTools {
   }
 
   async #describe(session: SessionRecord): Promise<Structured> {
-    const [callsOpen, processes] = await Promise.all([
+    const [callsOpen, processesRunning] = await Promise.all([
       this.deps.records.openCalls(session.id),
-      this.deps.records.processes(session.id, 200),
+      this.deps.records.runningProcesses(session.id),
     ]);
     return {
       session_id: session.id,
@@ -91,7 +91,7 @@ export class RecordTools {
       last_used_at: time(session.lastUsedAt),
       expires_at: time(session.expiresAt),
       calls_open: callsOpen,
-      processes_running: processes.filter(({ status }) => status === "running").length,
+      processes_running: processesRunning,
     };
   }
 }

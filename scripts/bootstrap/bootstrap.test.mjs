@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -35,7 +36,7 @@ describe("npm packages", () => {
   it("are current when each one has the locked version; those of other platforms may be missing", () => {
     const folder = newFolder();
     expect(areNpmPackagesCurrent(folder)).to.equal(false);
-    mkdirSync(join(folder, "node_modules"));
+    mkdirSync(join(folder, "node_modules/a"), { recursive: true });
     const locked = {
       "": {},
       "node_modules/a": { version: "1.0.0" },
@@ -46,6 +47,20 @@ describe("npm packages", () => {
     expect(areNpmPackagesCurrent(folder)).to.equal(true);
     write(folder, "node_modules/.package-lock.json", { "node_modules/a": { version: "0.9.0" } });
     expect(areNpmPackagesCurrent(folder)).to.equal(false);
+    write(folder, "node_modules/.package-lock.json", { "node_modules/a": { version: "1.0.0" } });
+    rmSync(join(folder, "node_modules/a"), { recursive: true });
+    expect(areNpmPackagesCurrent(folder), "removed by hand").to.equal(false);
+  });
+});
+
+describe("package-lock.json", () => {
+  it("names the packages of every platform, without which npm ci refuses it", () => {
+    const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
+    const names = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    const missing = names.filter(
+      (name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)),
+    );
+    expect(missing).to.deep.equal([]);
   });
 });
 
@@ -63,11 +78,11 @@ describe("an engine that the setup started", () => {
 
     await leave(folder);
     expect(isRunning(engine), "while another command uses it").to.equal(true);
-    const gone = new Promise((resolve) => other.on("exit", resolve));
     other.kill();
-    await gone;
+    await once(other, "exit");
+    const ended = once(engine, "exit");
     await leave(folder);
-    expect(isRunning(engine)).to.equal(false);
+    await ended;
     expect(existsSync(join(folder, "started.json"))).to.equal(false);
   });
 
@@ -109,8 +124,7 @@ describe("with-setup", () => {
 
   it("passes on signals, once", async () => {
     const run = withSetup("sh", "-c", 'trap "echo TERM; exit 7" TERM; echo up; while :; do sleep 0.05; done');
-    while (!run.output().includes("up")) await new Promise((resolve) => setTimeout(resolve, 20));
-    run.child.kill("SIGTERM");
+    run.child.stdout.once("data", () => run.child.kill("SIGTERM"));
     expect(await run.ended).to.equal(7);
     expect(run.output()).to.equal("up\nTERM\n");
   });

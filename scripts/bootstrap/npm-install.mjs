@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { runCommand } from "./run-command.mjs";
 
 /**
- * True when node_modules holds what package-lock.json names, by npm's own record of what it installed. Packages for
- * other platforms may be missing.
+ * True when node_modules holds what package-lock.json names, by npm's own record of what it installed and by the
+ * folders that are there. Packages for other platforms may be missing.
  */
 export function areNpmPackagesCurrent(folder = ".") {
   const record = `${folder}/node_modules/.package-lock.json`;
@@ -11,7 +11,8 @@ export function areNpmPackagesCurrent(folder = ".") {
   const wanted = readPackages(`${folder}/package-lock.json`);
   const installed = readPackages(record);
   return Object.entries(wanted).every(
-    ([path, { version, optional }]) => path === "" || optional || installed[path]?.version === version,
+    ([path, { version, optional }]) =>
+      path === "" || optional || (installed[path]?.version === version && existsSync(`${folder}/${path}`)),
   );
 }
 

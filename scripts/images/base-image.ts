@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import type Docker from "dockerode";
+import { followEvents } from "./engine-events.ts";
 import { aptOptions, type HostApt } from "./host-apt.ts";
 
 const REMOTE_BASE = "debian:bookworm-slim";
@@ -46,13 +47,7 @@ async function pull(docker: Docker, name: string): Promise<string | undefined> {
   const silence = setTimeout(() => abort.abort(), PULL_SILENCE_MS);
   try {
     const stream = await docker.pull(name, { abortSignal: abort.signal });
-    await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(
-        stream,
-        (error) => (error ? reject(error) : resolve()),
-        () => silence.refresh(),
-      );
-    });
+    await followEvents(stream, () => silence.refresh());
     return undefined;
   } catch (error) {
     return abort.signal.aborted ? `no answer in ${PULL_SILENCE_MS / 1000} s` : firstLine(error);
@@ -84,12 +79,9 @@ async function bootstrap(docker: Docker, apt: HostApt): Promise<void> {
   const ended = new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
   const [repo = "", tag = ""] = LOCAL_BASE.split(":");
   const stream = await docker.importImage(child.stdout, { repo, tag: `${tag}-unfinished` });
-  const imported = new Promise<void>((resolve, reject) =>
-    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
-  );
-  const code = await ended;
+  const imported = followEvents(stream);
+  const [code] = await Promise.all([ended, imported]);
   if (code !== 0) throw new Error(`Cannot bootstrap ${LOCAL_BASE}: mmdebstrap ended with ${code}\n${log}`);
-  await imported;
   // Tagged only when whole: the next run takes a tag that exists for a finished base.
   const unfinished = docker.getImage(`${LOCAL_BASE}-unfinished`);
   await unfinished.tag({ repo, tag });

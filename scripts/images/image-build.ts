@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import type { Target } from "./build-context.ts";
+import { followEvents } from "./engine-events.ts";
 
 /** Holds the hash of what the image was built from. */
 export const INPUTS_LABEL = "codegen-mcp.inputs";
@@ -51,15 +52,12 @@ export async function buildImage(
     },
   );
   let log = "";
-  await new Promise<void>((resolve, reject) => {
-    docker.modem.followProgress(
-      stream,
-      (error) => (error ? reject(new Error(`Cannot build ${build.tag}: ${error.message}\n${log}`)) : resolve()),
-      (event: { stream?: string }) => {
-        const text = event.stream ?? "";
-        log = (log + text).slice(-4_000);
-        if (/^Step \d+\/\d+ : (FROM|RUN|ADD)/.test(text)) say(`${build.target}: ${text.split("\n")[0]!.slice(0, 100)}`);
-      },
-    );
-  });
+  try {
+    await followEvents(stream, ({ stream: text = "" }) => {
+      log = (log + text).slice(-4_000);
+      if (/^Step \d+\/\d+ : (FROM|RUN|ADD)/.test(text)) say(`${build.target}: ${text.split("\n")[0]!.slice(0, 100)}`);
+    });
+  } catch (error) {
+    throw new Error(`Cannot build ${build.tag}: ${(error as Error).message}\n${log}`, { cause: error });
+  }
 }

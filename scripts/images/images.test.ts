@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import Docker from "dockerode";
 import { hashInputs } from "./build-context.ts";
+import { followEvents } from "./engine-events.ts";
 import { aptFiles, aptOptions } from "./host-apt.ts";
 import { findBuilt } from "./image-build.ts";
 import { fetchPackage } from "./npm-packages.ts";
@@ -109,6 +111,16 @@ describe("host apt settings", () => {
 
   it("leave the base's own sources where the host has none", () => {
     expect([...aptFiles({ sources: [], settings: [], caFile: undefined }).keys()]).to.deep.equal(["apt.conf.d/host"]);
+  });
+});
+
+describe("the engine's event stream", () => {
+  it("is read across chunk borders, and ends with the failure it reports", async () => {
+    const statuses: (string | undefined)[] = [];
+    const stream = Readable.from(['{"status":"a"}\r\n{"sta', 'tus":"b"}\n{"error":"no space"}\n']);
+    const failure = await followEvents(stream, (event) => statuses.push(event.status)).catch((error) => error);
+    expect(statuses).to.deep.equal(["a", "b"]);
+    expect(failure).to.be.an("error").with.property("message", "no space");
   });
 });
 

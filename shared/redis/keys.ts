@@ -15,8 +15,10 @@ export const keys = {
   calls: (sid: SessionId) => `cg:{${sid}}:calls`,
   /** Hash, see `CallRecord`. */
   call: (sid: SessionId, id: CallId) => `cg:{${sid}}:c:${id}`,
-  /** Sorted set of process ids by start time in ms. */
+  /** Sorted set of process ids by start time in ms, newest 1,000. */
   processes: (sid: SessionId) => `cg:{${sid}}:procs`,
+  /** Set of ids of processes that have not ended. */
+  runningProcesses: (sid: SessionId) => `cg:{${sid}}:running`,
   /** Hash, see `ProcessRecord`. */
   process: (sid: SessionId, id: ProcessId) => `cg:{${sid}}:p:${id}`,
   /** Stream of output, ids `<epoch>-<sequence>`, fields `s` (1 stdout, 2 stderr), `o` (byte offset), `d` (bytes). */

@@ -221,6 +221,17 @@ describe("SessionScripts", () => {
     expect(await records.process(sid, processIdOf(id))).to.include({ evictedBefore: 4, bytes: 12 });
   });
 
+  it("counts the processes that run, whatever became of their calls", async () => {
+    const lease = await claimed();
+    const callId = await queued("run_command");
+    await scripts.next(sid, lease);
+    await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
+    expect(await records.runningProcesses(sid), "it runs in the background").to.equal(1);
+    const end = { callId, status: "exited", exitCode: 0, signal: "", durationMs: 1, bytes: 0 } as const;
+    await scripts.endProcess(sid, lease, end);
+    expect(await records.runningProcesses(sid)).to.equal(0);
+  });
+
   it("expires a session only when it is idle and nothing is open in it", async () => {
     const lease = await claimed();
     expect(await scripts.expire(sid, lease)).to.equal(false);

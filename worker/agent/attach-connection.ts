@@ -1,7 +1,8 @@
 import { Socket } from "node:net";
-import { WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import type { WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { MarkScanner, NONCE_BYTES } from "../frames/attach-mark.ts";
 import { FrameDecoder } from "../frames/frames.ts";
+import { decodeWorkerFrame } from "./codec.ts";
 import { type AgentConnection, type AgentFrameInit, type ConnectionListener, writeFrame } from "./connection.ts";
 
 const STDIN = 0;
@@ -13,7 +14,7 @@ export class AttachConnection implements AgentConnection {
   readonly #output = new Socket({ fd: STDOUT, readable: false, writable: true });
   readonly #scanner: MarkScanner;
   /** Undefined until an attachment has begun, and after something that cannot be understood. */
-  #decoder: FrameDecoder<typeof WorkerFrameSchema> | undefined;
+  #decoder: FrameDecoder<WorkerFrame> | undefined;
   #nonce: Buffer | undefined;
 
   constructor(
@@ -57,7 +58,7 @@ export class AttachConnection implements AgentConnection {
     if (this.#nonce.length < NONCE_BYTES) return Buffer.alloc(0);
     this.#output.write(Buffer.concat([this.mark, this.#nonce]));
     this.#nonce = undefined;
-    this.#decoder = new FrameDecoder(WorkerFrameSchema);
+    this.#decoder = new FrameDecoder(decodeWorkerFrame);
     this.listener.onConnected();
     return chunk.subarray(missing);
   }

@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
-import { StreamKind } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { fromErrno } from "./failure.ts";
 import { killUntilGone, signalAll, waitUntilGone } from "./kill-tree.ts";
 import type { OomKills } from "./oom-kills.ts";
-import { type OutputChunk, OutputWindow, WINDOW_BYTES } from "./output-window.ts";
+import { type OutputChunk, OutputWindow, STDERR, STDOUT, type Stream, WINDOW_BYTES } from "./output-window.ts";
 import { bearsMarker, descendantsOf, readProcessTable } from "./process-table.ts";
 import type { Runner, RunRequest } from "./runner.ts";
 
@@ -96,8 +95,8 @@ export class CommandProcess {
       });
       this.#stdin = pipes.stdin?.on("error", () => this.#closeStdin()); // nobody reads it any more
       this.#outputs = [pipes.stdout, pipes.stderr];
-      this.#read(pipes.stdout, StreamKind.STDOUT);
-      this.#read(pipes.stderr, StreamKind.STDERR);
+      this.#read(pipes.stdout, STDOUT);
+      this.#read(pipes.stderr, STDERR);
       if (timeoutMs > 0) {
         this.#deadline = setTimeout(() => {
           this.#isTimedOut = true;
@@ -126,7 +125,7 @@ export class CommandProcess {
     return count;
   }
 
-  #read(output: Socket, stream: StreamKind): void {
+  #read(output: Socket, stream: Stream): void {
     const onClosed = () => {
       output
         .removeAllListeners("end")

@@ -1,8 +1,9 @@
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { AgentFrameSchema, type WorkerFrame, WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
-import { encodeFrame, FrameDecoder } from "../frames/frames.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AgentFrameSchema, WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { FrameDecoder, toFrame } from "../frames/frames.ts";
+import { decodeWorkerFrame, encodeAgentFrame } from "./codec.ts";
 
 const RETRY_FIRST_MS = 5;
 const RETRY_LAST_MS = 500;
@@ -51,7 +52,7 @@ export class Connection implements AgentConnection {
 
   #use(stream: Duplex): void {
     this.#stream = stream;
-    const decoder = new FrameDecoder(WorkerFrameSchema);
+    const decoder = new FrameDecoder(decodeWorkerFrame);
     this.listener.onConnected();
     stream.on("data", (chunk: Buffer) => {
       try {
@@ -69,5 +70,5 @@ export const writeFrame = (stream: Duplex, frame: AgentFrameInit): void => {
     stream.cork();
     process.nextTick(() => stream.uncork());
   }
-  stream.write(encodeFrame(AgentFrameSchema, create(AgentFrameSchema, frame)));
+  stream.write(toFrame(encodeAgentFrame(frame)));
 };

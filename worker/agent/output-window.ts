@@ -1,4 +1,7 @@
-import type { StreamKind } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+/** As in agent.proto's `StreamKind`; importing it would load the generated code. */
+export const STDOUT = 1;
+export const STDERR = 2;
+export type Stream = typeof STDOUT | typeof STDERR;
 
 /** A process may have this much output that the worker has not recorded yet; then its pipes are not read any more. */
 export const WINDOW_BYTES = 1024 * 1024;
@@ -7,7 +10,7 @@ const COALESCE_BYTES = 64 * 1024;
 const COALESCE_MS = 20;
 
 export interface OutputChunk {
-  stream: StreamKind;
+  stream: Stream;
   /** Of the first byte, in both streams counted together. */
   offset: number;
   data: Buffer;
@@ -27,7 +30,7 @@ export class OutputWindow {
   #unacknowledged: OutputChunk[] = [];
   #acknowledged = 0;
   #cutBytes = 0;
-  #pending: { stream: StreamKind; parts: Buffer[]; bytes: number } | undefined;
+  #pending: { stream: Stream; parts: Buffer[]; bytes: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
@@ -48,7 +51,7 @@ export class OutputWindow {
     return this.#isFull;
   }
 
-  push(stream: StreamKind, data: Buffer): void {
+  push(stream: Stream, data: Buffer): void {
     if (this.#pending && this.#pending.stream !== stream) this.flush();
     this.#pending ??= { stream, parts: [], bytes: 0 };
     this.#pending.parts.push(data);

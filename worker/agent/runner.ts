@@ -65,7 +65,7 @@ export class Runner {
         resolve(false);
         this.#listener?.onGone();
       };
-      this.#child.on("exit", onGone);
+      this.#child.on("close", onGone); // not "exit", which may come before the last lines
       this.#child.on("error", onGone);
     });
     this.#control.on("error", () => {}); // its exit says all

@@ -1,6 +1,3 @@
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { sizeDelimitedEncode, sizeDelimitedPeek } from "@bufbuild/protobuf/wire";
-
 /** Bytes that one frame may hold. The largest that is ever sent is a file of 15 MiB with its fields. */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
@@ -19,27 +16,40 @@ export class FrameError extends Error {
   }
 }
 
-/** @throws {FrameError} FRAME_TOO_LARGE, before a byte was sent */
-export const encodeFrame = <Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array => {
-  const bytes = sizeDelimitedEncode(schema, message);
-  if (bytes.length > MAX_FRAME_BYTES)
-    throw new FrameError("FRAME_TOO_LARGE", `A frame of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
-  return bytes;
+/**
+ * A message with its size before it, as protobuf's size-delimited streams have it.
+ * @throws {FrameError} FRAME_TOO_LARGE, before a byte was sent
+ */
+export const toFrame = (message: Uint8Array): Uint8Array => {
+  if (message.length > MAX_FRAME_BYTES)
+    throw new FrameError(
+      "FRAME_TOO_LARGE",
+      `A frame of ${message.length} bytes is over the limit of ${MAX_FRAME_BYTES}`,
+    );
+  const header: number[] = [];
+  let rest = message.length;
+  for (; rest > 0x7f; rest >>>= 7) header.push((rest & 0x7f) | 0x80);
+  header.push(rest);
+  const frame = Buffer.allocUnsafe(header.length + message.length);
+  frame.set(header);
+  frame.set(message, header.length);
+  return frame;
 };
 
-const VARINT_MAX_BYTES = 10;
+/** A size up to the limit has no more, nor has any that is worth reading on. */
+const HEADER_MAX_BYTES = 5;
 
 /**
  * Cuts a byte stream into messages. Bounded: it refuses a frame by its declared size, before it buffers it. `bytes` fields
  * of the messages are views on the received chunks.
  */
-export class FrameDecoder<Desc extends DescMessage> {
+export class FrameDecoder<Message> {
   #chunks: Uint8Array[] = [];
   #buffered = 0;
   #frame: { headerBytes: number; totalBytes: number } | undefined;
 
   constructor(
-    private readonly schema: Desc,
+    private readonly parse: (bytes: Uint8Array) => Message,
     private readonly maxBytes = MAX_FRAME_BYTES,
   ) {}
 
@@ -49,7 +59,7 @@ export class FrameDecoder<Desc extends DescMessage> {
   }
 
   /** @throws {FrameError} FRAME_TOO_LARGE or FRAME_MALFORMED */
-  *push(chunk: Uint8Array): Generator<MessageShape<Desc>> {
+  *push(chunk: Uint8Array): Generator<Message> {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
     for (;;) {
@@ -69,21 +79,19 @@ export class FrameDecoder<Desc extends DescMessage> {
 
   #readHeader(): { headerBytes: number; totalBytes: number } | undefined {
     if (this.#buffered === 0) return undefined;
-    if (this.#chunks[0]!.length < VARINT_MAX_BYTES && this.#chunks.length > 1)
+    if (this.#chunks[0]!.length < HEADER_MAX_BYTES && this.#chunks.length > 1)
       this.#chunks = [Buffer.concat(this.#chunks)];
-    const { size, offset } = this.#peek(this.#chunks[0]!);
-    if (size === null) return undefined;
-    if (size > this.maxBytes)
-      throw new FrameError("FRAME_TOO_LARGE", `A frame of ${size} bytes is over the limit of ${this.maxBytes}`);
-    return { headerBytes: offset, totalBytes: offset + size };
-  }
-
-  #peek(bytes: Uint8Array): { size: number; offset: number } | { size: null; offset: null } {
-    try {
-      return sizeDelimitedPeek(bytes);
-    } catch (cause) {
-      throw new FrameError("FRAME_MALFORMED", "A frame does not begin with a size", { cause });
+    const bytes = this.#chunks[0]!;
+    let size = 0;
+    for (let i = 0; i < Math.min(bytes.length, HEADER_MAX_BYTES); i++) {
+      size += (bytes[i]! & 0x7f) * 2 ** (7 * i);
+      if (bytes[i]! > 0x7f) continue;
+      if (size > this.maxBytes)
+        throw new FrameError("FRAME_TOO_LARGE", `A frame of ${size} bytes is over the limit of ${this.maxBytes}`);
+      return { headerBytes: i + 1, totalBytes: i + 1 + size };
     }
+    if (bytes.length < HEADER_MAX_BYTES) return undefined;
+    throw new FrameError("FRAME_MALFORMED", "A frame does not begin with a size");
   }
 
   #take(length: number): Uint8Array {
@@ -93,13 +101,11 @@ export class FrameDecoder<Desc extends DescMessage> {
     return all.subarray(0, length);
   }
 
-  #parse(bytes: Uint8Array): MessageShape<Desc> {
+  #parse(bytes: Uint8Array): Message {
     try {
-      return fromBinary(this.schema, bytes);
+      return this.parse(bytes);
     } catch (cause) {
-      throw new FrameError("FRAME_MALFORMED", `A frame of ${bytes.length} bytes is not a ${this.schema.typeName}`, {
-        cause,
-      });
+      throw new FrameError("FRAME_MALFORMED", `A frame of ${bytes.length} bytes is no message`, { cause });
     }
   }
 }

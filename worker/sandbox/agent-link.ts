@@ -9,7 +9,8 @@ import {
   WorkerFrameSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { isFailureCode, ToolFailure } from "../../shared/failure.ts";
-import { encodeFrame, FrameDecoder, FrameError } from "../frames/frames.ts";
+import { FrameError } from "../frames/frames.ts";
+import { encodeFrame, messageDecoder } from "../frames/messages.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -40,6 +41,8 @@ export interface AgentLinkListener {
 
 interface Pending {
   expected: Reply["case"];
+  /** At once, before the next frame is looked at; a promise's continuation comes after it. */
+  onReply: (value: never) => void;
   resolve: (value: never) => void;
   reject: (error: Error) => void;
   /** What a request that was sent but not answered means. */
@@ -137,6 +140,7 @@ export class AgentLink {
     expected: Case,
     timeoutMs: number,
     isMutating: boolean,
+    onReply: (reply: ReplyOf<Case>) => void = () => {},
   ): Promise<ReplyOf<Case>> {
     const requestId = this.#nextRequestId++;
     let bytes: Uint8Array;
@@ -158,7 +162,7 @@ export class AgentLink {
         this.#pending.delete(requestId);
         reject(ifLost);
       }, timeoutMs);
-      this.#pending.set(requestId, { expected, resolve, reject, ifLost, timer });
+      this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
       this.#stream?.write(bytes);
     });
   }
@@ -169,7 +173,7 @@ export class AgentLink {
       return;
     }
     this.#stream = stream;
-    const decoder = new FrameDecoder(AgentFrameSchema);
+    const decoder = messageDecoder(AgentFrameSchema);
     stream.on("data", (chunk: Buffer) => {
       if (this.#stream !== stream) return;
       try {
@@ -185,12 +189,14 @@ export class AgentLink {
   }
 
   async #greetOn(stream: Duplex): Promise<void> {
-    try {
-      const reply = await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false);
+    const onGreeted = (reply: HelloReply) => {
       if (this.#stream !== stream) return;
       this.deps.listener.onGreeted(reply);
       this.#isGreeted = true;
       this.#wake();
+    };
+    try {
+      await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false, onGreeted);
     } catch (error) {
       if (this.#stream === stream) this.#onViolation(stream, error);
     }
@@ -199,6 +205,7 @@ export class AgentLink {
   #onFrame({ requestId, body }: AgentFrame): void {
     if (body.case === undefined) throw new ProtocolError("a frame without a body");
     if (body.case === "output" || body.case === "exited") {
+      if (!this.#isGreeted) throw new ProtocolError(`${body.case} before the greeting`);
       this.deps.listener.onEvent(body);
       return;
     }
@@ -211,8 +218,10 @@ export class AgentLink {
     this.#pending.delete(requestId);
     clearTimeout(pending.timer);
     if (body.case === "failure") pending.reject(this.#toFailure(body.value));
-    else if (body.case === pending.expected) pending.resolve(body.value as never);
-    else {
+    else if (body.case === pending.expected) {
+      pending.onReply(body.value as never);
+      pending.resolve(body.value as never);
+    } else {
       pending.reject(pending.ifLost);
       throw new ProtocolError(`${body.case} in answer to what expects ${pending.expected}`);
     }

@@ -28,7 +28,8 @@ const CHECK_AFTER_DISCONNECT_MS = 250;
 const RECONNECT_MS = 10_000;
 
 /**
- * Why a sandbox is no more: `oom` the memory limit killed its PID 1; `exited` or `removed` somebody ended its container;
+ * Why a sandbox is no more: `oom` the memory limit killed its PID 1; `exited` or `removed` somebody ended its container
+ * (which of the two depends on who looks when);
  * `unresponsive` its agent neither answers nor comes back, or breaks the protocol.
  */
 export type DeathReason = "oom" | "exited" | "removed" | "unresponsive";

@@ -22,7 +22,7 @@ local function lose_all(ids)
 end
 lose_all(redis.call('LRANGE', S .. ':lane', 0, -1))
 lose_all(redis.call('SMEMBERS', S .. ':detached'))
-for _, process in ipairs(redis.call('ZRANGE', S .. ':procs', 0, -1)) do
+for _, process in ipairs(redis.call('SMEMBERS', S .. ':running')) do
   end_process('call_' .. string.sub(process, 6), 'lost', '', '', '', '')
 end
 redis.call('HSET', S, 'owner', owner, 'state', state, 'used', 0)

@@ -45,6 +45,7 @@ local function end_process(id, status, exit_code, signal, duration, bytes)
   if redis.call('HGET', key, 'status') ~= 'running' then return end
   redis.call('HSET', key, 'status', status, 'exit_code', exit_code, 'signal', signal,
     'duration_ms', duration, 'ended_at', now())
+  redis.call('SREM', S .. ':running', 'proc_' .. string.sub(id, 6))
   if bytes ~= '' then redis.call('HSET', key, 'bytes', bytes) end
   redis.call('EXPIRE', key, FINAL_TTL_S)
   redis.call('EXPIRE', key .. ':o', FINAL_TTL_S)
@@ -57,6 +58,8 @@ local function start_call(id, key, t, epoch, out)
   if c[1] == 'run_command' then
     redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
     redis.call('ZADD', S .. ':procs', t, 'proc_' .. string.sub(id, 6))
+    redis.call('ZREMRANGEBYRANK', S .. ':procs', 0, -1001)
+    redis.call('SADD', S .. ':running', 'proc_' .. string.sub(id, 6))
   end
   out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t }
 end

@@ -19,11 +19,15 @@ close_all(redis.call('LRANGE', S .. ':ctl', 0, -1))
 close_all(redis.call('SMEMBERS', S .. ':detached'))
 redis.call('HSET', S, 'state', 'closed', 'owner', '')
 for _, id in ipairs(redis.call('ZRANGE', S .. ':calls', 0, -1)) do redis.call('EXPIRE', call_key(id), 60) end
-for _, id in ipairs(redis.call('ZRANGE', S .. ':procs', 0, -1)) do
-  redis.call('EXPIRE', S .. ':p:' .. id, 60)
-  redis.call('EXPIRE', S .. ':p:' .. id .. ':o', 60)
+local function expire_processes(ids)
+  for _, id in ipairs(ids) do
+    redis.call('EXPIRE', S .. ':p:' .. id, 60)
+    redis.call('EXPIRE', S .. ':p:' .. id .. ':o', 60)
+  end
 end
-for _, suffix in ipairs({ '', ':lane', ':ctl', ':calls', ':procs', ':keys', ':detached', ':cancels' }) do
+expire_processes(redis.call('ZRANGE', S .. ':procs', 0, -1))
+expire_processes(redis.call('SMEMBERS', S .. ':running'))
+for _, suffix in ipairs({ '', ':lane', ':ctl', ':calls', ':procs', ':running', ':keys', ':detached', ':cancels' }) do
   redis.call('EXPIRE', S .. suffix, 60)
 end
 return 1

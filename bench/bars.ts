@@ -1,0 +1,51 @@
+import { type Row, round } from "./sampling.ts";
+
+/** What a run must reach. Ratios within one run, because single times say more about the machine. */
+interface Bar {
+  text: string;
+  /** Rows that it is made of. */
+  rows: string[];
+  limit: number;
+  unit: string;
+  measure(row: (name: string) => Row): number;
+}
+
+export interface Verdict {
+  text: string;
+  measured: string;
+  isMet: boolean;
+}
+
+const ratio = (above: string, below: string, limit: number): Bar => ({
+  text: `${above} p50 ≤ ${limit} × ${below} p50`,
+  rows: [above, below],
+  limit,
+  unit: "×",
+  measure: (row) => (row(above).p50_ms ?? Number.NaN) / (row(below).p50_ms ?? Number.NaN),
+});
+
+const atMost = (name: string, limit: number, unit: string): Bar => ({
+  text: `${name} ≤ ${limit} ${unit}`,
+  rows: [name],
+  limit,
+  unit,
+  measure: (row) => row(name).value ?? Number.NaN,
+});
+
+const BARS: Bar[] = [
+  ratio("run_command_true", "docker_exec_true", 0.15),
+  ratio("create_session_warm", "container_create_start", 0.25),
+  atMost("parallel_sleep_8", 800, "ms"),
+  atMost("idle_session_memory", 15, "MB"),
+  atMost("coordinator_memory_10k", 200, "MB"),
+  atMost("session_balance", 26, "sessions"),
+];
+
+/** The bars of which all rows were measured. */
+export const judge = (rows: Row[]): Verdict[] => {
+  const found = new Map(rows.map((row) => [row.name, row]));
+  return BARS.filter((bar) => bar.rows.every((name) => found.has(name))).map(({ text, limit, unit, measure }) => {
+    const value = measure((name) => found.get(name)!);
+    return { text, measured: `${round(value)} ${unit}`, isMet: value <= limit };
+  });
+};

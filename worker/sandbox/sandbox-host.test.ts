@@ -1,0 +1,109 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { expect } from "chai";
+import Docker from "dockerode";
+import { silentLog } from "../../test/support/silent-log.ts";
+import { AGENT_BUNDLE, AGENT_IMAGE, SANDBOX_IMAGE, TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
+import { ensureAgentVolume } from "./agent-volume.ts";
+import { Engine } from "./engine.ts";
+import { SandboxHost } from "./sandbox-host.ts";
+
+/** An engine's socket that can go away and come back, in front of the real one. */
+class EngineSocket {
+  #server: Server | undefined;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(readonly path: string) {}
+
+  async up(): Promise<void> {
+    this.#server = createServer((client) => {
+      const engine = connect("/var/run/docker.sock");
+      for (const socket of [client, engine]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => {});
+        socket.on("close", () => {
+          client.destroy();
+          engine.destroy();
+        });
+      }
+      client.pipe(engine).pipe(client);
+    });
+    await new Promise<void>((resolve) => void this.#server?.listen(this.path, resolve));
+  }
+
+  down(): void {
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+describe("SandboxHost", () => {
+  const docker = useDocker();
+  const options = () => ({
+    deployment: docker.deployment,
+    worker: "w_other",
+    image: SANDBOX_IMAGE,
+    agentImage: AGENT_IMAGE,
+    agentBundle: readFileSync(AGENT_BUNDLE),
+    runFolder: docker.runFolder,
+    transport: "auto" as const,
+    limits: TEST_LIMITS,
+  });
+
+  it("says that it is unavailable while there is no engine, and becomes available when it comes, again and again", async () => {
+    const socket = new EngineSocket(join(docker.runFolder, "engine.sock"));
+    const engine = new Engine(new Docker({ socketPath: socket.path }));
+    const host = new SandboxHost({ engine, log: silentLog }, { ...options(), transport: "socket" });
+    const available = () => new Promise<void>((resolve) => host.whenAvailable(resolve));
+    host.start();
+    expect(host.isAvailable).to.equal(false);
+    expect(await host.create().catch((error) => error.code)).to.equal("SANDBOX_UNAVAILABLE");
+    for (let outage = 0; outage < 2; outage++) {
+      const back = available();
+      await socket.up();
+      await back;
+      const sandbox = await host.create();
+      socket.down();
+      while (host.isAvailable) await new Promise((resolve) => void setImmediate(resolve));
+      const refused = await sandbox.remove().catch((error) => error.code);
+      expect(refused).to.equal("SANDBOX_UNAVAILABLE");
+    }
+    await host.stop();
+    expect(await docker.containers()).to.have.length(2);
+    const reachable = new SandboxHost({ engine: docker.engine, log: silentLog }, options());
+    expect(await reachable.removeOwned()).to.equal(2);
+  });
+
+  it("tries whether sockets reach into a container, and wastes nothing on it", async () => {
+    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, options());
+    const available = new Promise<void>((resolve) => host.whenAvailable(resolve));
+    host.start();
+    await available;
+    expect(host.transport).to.equal("socket");
+    const [tested] = await docker.containers();
+    const sandbox = await host.create();
+    expect(sandbox.containerId).to.equal(tested);
+    await sandbox.remove();
+    await host.stop();
+  });
+
+  it("fills the agent's volume once, however many workers begin at once", async () => {
+    const bundle = Buffer.concat([readFileSync(AGENT_BUNDLE), Buffer.from(`\n// ${randomBytes(8).toString("hex")}`)]);
+    const names = await Promise.all([1, 2, 3].map(() => ensureAgentVolume(docker.engine, AGENT_IMAGE, bundle)));
+    expect(new Set(names).size).to.equal(1);
+    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, { ...options(), agentBundle: bundle });
+    const available = new Promise<void>((resolve) => host.whenAvailable(resolve));
+    host.start();
+    await available;
+    await host.stop();
+    await host.removeOwned();
+    await docker.docker.getVolume(names[0]!).remove();
+  });
+
+  it("names the way out when an image is missing", async () => {
+    const error = await docker.engine.imageId("codegen-mcp/none").catch((error) => error);
+    expect(error).to.include({ code: "SANDBOX_UNAVAILABLE", hint: "Build the images with scripts/build-images" });
+  });
+});
