@@ -175,7 +175,7 @@ describe("Tool arguments that are no good", () => {
       `${workdir}x/y`,
       "etc/hostname",
       "out",
-      "up/x",
+      "up/dev",
     ];
     for (const path of paths) {
       const calls = [
