@@ -13,8 +13,12 @@ const END: Record<string, (r: Structured) => string> = {
 };
 const end = (r: Structured): string => (END[String(r.status)]?.(r) ?? String(r.status)) + seconds(r.duration_ms);
 
+const lossy = (r: Structured): string => (r.lossy ? "; bytes that are no UTF-8 are shown as U+FFFD" : "");
+const evicted = (r: Structured): string =>
+  r.evicted_before ? `; what came before byte ${r.evicted_before} is no longer kept` : "";
+
 const command: Render = (r) =>
-  `${end(r)}${r.status === "running" ? "; follow it with read_process" : ""}${block("stdout", r.stdout)}${block("stderr", r.stderr)}`;
+  `${end(r)}${r.status === "running" ? "; follow it with read_process" : ""}${lossy(r)}${block("stdout", r.stdout)}${block("stderr", r.stderr)}`;
 
 const rows = (list: unknown, line: (row: Structured) => string, none: string): string =>
   Array.isArray(list) && list.length > 0 ? (list as Structured[]).map(line).join("\n") : none;
@@ -30,7 +34,7 @@ const RENDER: Record<string, Render> = {
   close_session: () => "The session is closed.",
   run_command: command,
   read_process: (r) =>
-    `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}]`,
+    `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}${lossy(r)}${evicted(r)}]`,
   kill_process: (r) => `${r.process_id}: ${end(r)}`,
   list_processes: (r) =>
     rows(

@@ -25,7 +25,7 @@ export class CallConsumer implements Service {
       connection: redis,
       concurrency: this.concurrency,
     });
-    this.#worker.on("error", (err) => log.warn({ err }, "call queue error"));
+    this.#worker.on("error", (err) => log[redis.status === "ready" ? "warn" : "debug"]({ err }, "call queue error"));
     void this.#worker.run();
     subscriber.on("message", this.#onWake);
     await subscriber.subscribe(keys.wake(this.incarnation));

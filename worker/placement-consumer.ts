@@ -47,7 +47,8 @@ export class PlacementConsumer implements Service {
       connection: redis,
       concurrency: CONCURRENCY,
     });
-    const onError = (err: Error): void => log.warn({ err }, "place queue error");
+    const onError = (err: Error): void =>
+      log[redis.status === "ready" ? "warn" : "debug"]({ err }, "place queue error");
     this.#queue.on("error", onError);
     this.#worker.on("error", onError);
     void this.#worker.run();

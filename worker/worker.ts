@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
+import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { newIncarnationId } from "../shared/ids.ts";
 import { Records } from "../shared/records.ts";
@@ -25,6 +27,8 @@ import { runCommand } from "./tools/run-command.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
 
 const DRAIN_POLL_MS = 50;
+/** What each service gets to stop when Redis, which some of them wait for, is away. */
+const STOP_WITHOUT_REDIS_MS = 1_000;
 
 /** One worker incarnation, wired. It takes sessions once Redis and Docker are there, and says what it waits for. */
 export class Worker implements Service {
@@ -108,11 +112,26 @@ export class Worker implements Service {
     this.#starting.abort();
     await this.#started;
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
-    if (connections.every(({ status }) => status === "ready")) await this.#drain();
-    else await Promise.all(connections.map(closeRedis)); // whoever would wait for Redis must not keep us from stopping
+    const gone = this.#redisGone(connections);
+    const drained = this.#drain().catch((err: unknown) => this.log.warn({ err }, "sessions were not handed back"));
+    await Promise.race([drained, gone]);
     await this.#host.removeOwned().catch((err: unknown) => this.log.warn({ err }, "containers may be left behind"));
-    await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
+    const services = this.#services.map((service) => ({
+      start: () => {},
+      stop: async () => await Promise.race([service.stop(), gone.then(() => sleep(STOP_WITHOUT_REDIS_MS))]),
+    }));
+    await stopInReverse(services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
     await Promise.all(connections.map(closeRedis));
+  }
+
+  /** Resolves when a connection is away: whoever waits for it must not keep us from stopping. */
+  async #redisGone(connections: Redis[]): Promise<void> {
+    await Promise.race(
+      connections.map(async (redis) => {
+        if (redis.status === "ready") await once(redis, "close");
+      }),
+    );
+    await Promise.all(connections.map(closeRedis)); // what waits on them fails now
   }
 
   async #drain(): Promise<void> {

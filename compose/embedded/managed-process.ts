@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createWriteStream, type WriteStream } from "node:fs";
-import { createInterface } from "node:readline";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** How the process ended before it said that it is ready; the end of its log tells why. */
@@ -9,13 +7,17 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-const TAIL_LINES = 200;
+const POLL_MS = 20;
+const TAIL_BYTES = 64 * 1024;
+const TAIL_LINES_TOLD = 20;
 
-/** A child process that says when it is ready, logs to a file, and is ended by its pid, kindly first. */
+/**
+ * A child process that logs straight into a file (so that its lines cost its parent nothing), says there when it is
+ * ready, and is ended by its pid, kindly first.
+ */
 export class ManagedProcess {
   readonly #child: ChildProcess;
-  readonly #log: WriteStream;
-  readonly #tail: string[] = [];
+  readonly #logFile: string;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   constructor(
@@ -25,11 +27,12 @@ export class ManagedProcess {
     options: { env?: NodeJS.ProcessEnv; logFile: string; stdin?: string },
   ) {
     const env = options.env ?? process.env;
-    this.#child = spawn(command, args, { env, stdio: ["pipe", "pipe", "pipe"], detached: true });
-    this.#log = createWriteStream(options.logFile, { flags: "a" });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.pipe(this.#log, { end: false });
-      if (stream) createInterface(stream).on("line", (line) => this.#onLine(line));
+    this.#logFile = options.logFile;
+    const log = openSync(options.logFile, "a");
+    try {
+      this.#child = spawn(command, args, { env, stdio: ["pipe", log, log], detached: true });
+    } finally {
+      closeSync(log);
     }
     this.exited = new Promise((resolve) => {
       this.#child.once("error", () => resolve({ code: 127, signal: null }));
@@ -39,9 +42,9 @@ export class ManagedProcess {
     this.#child.stdin?.end(options.stdin ?? "");
   }
 
-  /** The last lines of what it wrote. */
+  /** The end of what it wrote. */
   get log(): string {
-    return this.#tail.join("\n");
+    return this.#read(Math.max(0, statSync(this.#logFile).size - TAIL_BYTES)).text;
   }
 
   get pid(): number | undefined {
@@ -52,38 +55,28 @@ export class ManagedProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid !== undefined;
   }
 
-  readonly #waiting: { pattern: RegExp; resolve: (match: RegExpExecArray) => void }[] = [];
-
-  #onLine(line: string): void {
-    this.#tail.push(line);
-    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
-    for (const waiting of [...this.#waiting]) {
-      const match = waiting.pattern.exec(line);
-      if (match) waiting.resolve(match);
-    }
-  }
-
   /**
    * Resolves with the first line from now on that matches.
    * @throws {StartError} when the process ends or `timeoutMs` passes before
    */
   async line(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
-    const abort = new AbortController();
-    const found = new Promise<RegExpExecArray>((resolve) => this.#waiting.push({ pattern, resolve }));
-    const failed = async (why: string): Promise<never> => {
-      throw new StartError(`${this.name} ${why}. The end of its log:\n${this.#tail.slice(-20).join("\n")}`);
-    };
-    try {
-      return await Promise.race([
-        found,
-        this.exited.then(({ code, signal }) => failed(`ended (${signal ?? `exit code ${code}`}) before it was ready`)),
-        sleep(timeoutMs, undefined, { signal: abort.signal }).then(() =>
-          failed(`was not ready within ${timeoutMs} ms`),
-        ),
-      ]);
-    } finally {
-      abort.abort();
-      this.#waiting.splice(0, this.#waiting.length, ...this.#waiting.filter((waiting) => waiting.pattern !== pattern));
+    const until = performance.now() + timeoutMs;
+    let from = statSync(this.#logFile).size;
+    let end: { code: number | null; signal: NodeJS.Signals | null } | undefined;
+    void this.exited.then((exited) => {
+      end = exited;
+    });
+    for (;;) {
+      const isLastLook = end !== undefined;
+      const { text, next } = this.#read(from);
+      from = next;
+      for (const line of text.split("\n")) {
+        const match = pattern.exec(line);
+        if (match) return match;
+      }
+      if (isLastLook) throw this.#startError(`ended (${end?.signal ?? `exit code ${end?.code}`}) before it was ready`);
+      if (performance.now() > until) throw this.#startError(`was not ready within ${timeoutMs} ms`);
+      await sleep(POLL_MS);
     }
   }
 
@@ -97,8 +90,24 @@ export class ManagedProcess {
     const kill = setTimeout(() => this.signal("SIGKILL"), graceMs);
     const { code } = await this.exited;
     clearTimeout(kill);
-    this.#log.end();
-    if (!this.#log.closed) await once(this.#log, "close").catch(() => {});
     return code;
+  }
+
+  /** Whole lines from a position in the log on, and where the rest begins. */
+  #read(from: number): { text: string; next: number } {
+    const log = openSync(this.#logFile, "r");
+    try {
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(log).size - from));
+      const length = readSync(log, bytes, 0, bytes.length, from);
+      const end = bytes.subarray(0, length).lastIndexOf("\n") + 1;
+      return { text: bytes.toString("utf8", 0, end), next: from + end };
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #startError(why: string): StartError {
+    const tail = this.log.trimEnd().split("\n").slice(-TAIL_LINES_TOLD).join("\n");
+    return new StartError(`${this.name} ${why}. The end of its log:\n${tail}`);
   }
 }

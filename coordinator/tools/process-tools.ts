@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Redis } from "ioredis";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
@@ -41,7 +42,12 @@ export class ProcessTools {
       const isNews = page.isNews || process.status !== "running";
       if (isNews || performance.now() >= until || caller.signal?.aborted) {
         changed.cancel();
-        return { ...describe(process), output: page.text, ...paging(page, process) };
+        return {
+          ...describe(process),
+          output: page.text,
+          ...(page.isLossy ? { lossy: true } : {}),
+          ...paging(page, process),
+        };
       }
       await changed.promise;
     }
@@ -51,7 +57,7 @@ export class ProcessTools {
   async #read(sid: SessionId, callId: CallId, { cursor, tail_lines: tail, grep }: ReadArguments, isOver: boolean) {
     const page = await readOutput(this.deps.records, sid, callId, cursor, isOver);
     if (tail === undefined && grep === undefined) {
-      return { ...page, text: page.data.toString(), isNews: page.data.length > 0 };
+      return { ...page, text: page.data.toString(), isLossy: !isUtf8(page.data), isNews: page.data.length > 0 };
     }
     const parts = [page.data];
     let last = page;
@@ -60,7 +66,14 @@ export class ProcessTools {
       parts.push(last.data);
     }
     const text = pickLines(Buffer.concat(parts).toString(), { tail, grep });
-    return { nextCursor: last.nextCursor, hasMore: false, text, isNews: parts.some((part) => part.length > 0) };
+    const isLossy = parts.some((part) => !isUtf8(part));
+    return {
+      nextCursor: last.nextCursor,
+      hasMore: false,
+      text,
+      isLossy,
+      isNews: parts.some((part) => part.length > 0),
+    };
   }
 
   async listProcesses(args: { session_id?: string; limit: number }, caller: Caller): Promise<Structured> {

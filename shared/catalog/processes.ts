@@ -63,6 +63,7 @@ export const runCommand = defineTool({
     stdout: z.string().optional(),
     stderr: z.string().optional(),
     truncated: z.boolean().optional(),
+    lossy: z.boolean().optional(),
     next_cursor: z.string().optional(),
     effects_lost: z.boolean().optional(),
   }),
@@ -97,6 +98,7 @@ export const readProcess = defineTool({
     next_cursor: z.string().optional(),
     has_more: z.boolean().optional(),
     evicted_before: z.number().optional(),
+    lossy: z.boolean().optional(),
     ...processEnd,
   }),
 });

@@ -16,7 +16,7 @@ describe("A client that goes away", () => {
     here = await connectModern(first);
     there = await connectModern(second);
   });
-  after(() => Promise.all([here.close(), there.close()]));
+  cluster.beforeStop(() => Promise.all([here.close(), there.close()]));
   const newSession = async (): Promise<unknown> => (await there.call("create_session")).structured.session_id;
   const newestCommand = async (session_id: unknown): Promise<Structured> => {
     const calls = (await there.call("list_calls", { session_id })).structured.calls as Structured[];

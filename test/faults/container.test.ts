@@ -8,7 +8,7 @@ describe("A container that is removed by hand", () => {
   before(async () => {
     client = await connectModern(cluster.url);
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
 
   it("costs the running call its outcome and the waiting ones their turn; the session goes on and says so once", async () => {
     const { session_id } = (await client.call("create_session")).structured;

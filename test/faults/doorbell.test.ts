@@ -13,7 +13,7 @@ describe("What is lost between coordinator and worker", () => {
   before(async () => {
     client = await connectModern(cluster.url);
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
   const queueOf = (name: string): Queue => new Queue(name, { ...queueOptions, connection: cluster.redis });
   const jobsIn = (queue: Queue): Promise<number> => queue.getWaitingCount();
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { freePort, PrivateRedis } from "../../compose/embedded/private-redis.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectModern, failureOf } from "../support/tool-client.ts";
+import { begin, connectModern, failureOf } from "../support/tool-client.ts";
+import { containersOf } from "../support/use-cluster.ts";
 import { useProcesses } from "../support/use-processes.ts";
 import { send, type WireAnswer } from "../support/wire.ts";
 
@@ -61,6 +62,23 @@ describe("Redis that is not there at start", () => {
     expect(structured.stdout).to.equal("at last\n");
     await client.close();
     expect(await Promise.all([coordinator.stop(30_000), worker.stop(30_000)])).to.deep.equal([0, 0]);
+  });
+
+  it("keeps nobody from stopping them when it goes away later, with all that they made", async () => {
+    const server = await PrivateRedis.start({ folder: join(processes.folder, "redis"), port, password });
+    const settings = { ...env, POOL_SIZE: "1", LEASE_MS: "60000" };
+    const coordinator = processes.launch("coordinator", settings);
+    const listening = coordinator.line(/"url":"([^"]+)","msg":"coordinator listens"/, START_MS);
+    const worker = processes.launch("worker", settings);
+    const client = await eventually("the stack is ready", async () => connectModern(`${(await listening)[1]}/mcp`));
+    await begin(client, "run_command", { command: "echo started; sleep 60" });
+    const away = Promise.all([coordinator, worker].map((child) => child.line(/Redis does not answer/, START_MS)));
+    server.signal("SIGKILL");
+    await away;
+    expect(failureOf(await client.call("list_sessions"))).to.equal("STORE_UNAVAILABLE");
+    await client.close();
+    expect(await Promise.all([coordinator.stop(30_000), worker.stop(30_000)])).to.deep.equal([0, 0]);
+    expect(await containersOf(env.DEPLOYMENT ?? "")).to.deep.equal([]);
   });
 
   it("keeps nobody from stopping them", async () => {

@@ -17,7 +17,7 @@ describe("Calls that outlive their wait", () => {
     const { structured } = await client.call("create_session", { idle_timeout_s: 10 });
     idle = { session_id: structured.session_id, container: await cluster.containerOf(structured.session_id) };
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
   beforeEach(async () => {
     session_id = (await client.call("create_session")).structured.session_id;
   });

@@ -32,11 +32,17 @@ export interface Cluster {
   readonly redis: Redis;
   /** The container that a session has now. */
   containerOf(sid: unknown): Promise<string>;
+  /** Runs `end` after the tests, while everything is still there. */
+  beforeStop(end: () => Promise<unknown>): void;
 }
 
 /** Two coordinators behind a proxy without affinity and one worker, on real Redis and Docker, for one `describe`. */
 export const useCluster = (options: Omit<StackOptions, "folder"> = {}): Cluster => {
   const env = { ...SMALL, ...options.env };
+  const ends: (() => Promise<unknown>)[] = [];
+  after(async () => {
+    for (const end of ends.reverse()) await end();
+  });
   const started = useStack({ coordinators: 2, ...options, env });
   let proxy: RoundRobinProxy | undefined;
   let redis: Redis | undefined;
@@ -60,5 +66,6 @@ export const useCluster = (options: Omit<StackOptions, "folder"> = {}): Cluster 
       return redis as Redis;
     },
     containerOf: async (sid) => (await redis?.hget(keys.session(sid as SessionId), "container")) ?? "",
+    beforeStop: (end) => void ends.push(end),
   };
 };

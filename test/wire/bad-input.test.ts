@@ -14,7 +14,7 @@ describe("Requests that are no good", () => {
   before(async () => {
     client = await connectModern(cluster.url);
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
 
   /** A refusal that a JSON-RPC client can read, and a server that goes on working. */
   const expectRefused = async (answer: WireAnswer, status: number, code?: number): Promise<void> => {
@@ -132,7 +132,7 @@ describe("Tool arguments that are no good", () => {
     session_id = (await client.call("create_session")).structured.session_id;
     ({ process_id } = (await client.call("run_command", { session_id, command: "echo kept > kept" })).structured);
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
   afterEach("the session goes on as if nothing was", async () => {
     const { structured } = await client.call("run_command", { session_id, command: "cat kept" });
     expect(structured).to.include({ exit_code: 0, stdout: "kept\n" });
@@ -175,7 +175,7 @@ describe("Tool arguments that are no good", () => {
       `${workdir}x/y`,
       "etc/hostname",
       "out",
-      "up/x",
+      "up/dev",
     ];
     for (const path of paths) {
       const calls = [

@@ -11,7 +11,7 @@ describe("A system that is full", () => {
   before(async () => {
     client = await connectModern(cluster.url);
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
   beforeEach(async () => {
     session_id = (await client.call("create_session")).structured.session_id;
   });

@@ -50,7 +50,7 @@ describe("Ids of another principal", () => {
     };
     Object.assign(ids, { session_id, process_id, call_id: calls[0]?.call_id });
   });
-  after(async () => {
+  cluster.beforeStop(async () => {
     await mine.call("close_session", { session_id: ids.session_id });
     await coordinator.stop();
   });

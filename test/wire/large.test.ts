@@ -21,7 +21,7 @@ describe("What is large or no text", () => {
     client = await connectModern(cluster.url);
     session_id = (await client.call("create_session")).structured.session_id;
   });
-  after(() => client.close());
+  cluster.beforeStop(() => client.close());
   afterEach("the session goes on", async () => {
     const { structured } = await client.call("run_command", { session_id, command: "echo fine" });
     expect(structured).to.include({ exit_code: 0, stdout: "fine\n" });
@@ -114,9 +114,12 @@ describe("What is large or no text", () => {
 
   it("is shown as far as it is text when output is binary, and said so", async () => {
     const command = "printf 'a\\xff\\xfe\\x00b'";
-    const { structured, isError } = await client.call("run_command", { session_id, command });
+    const { structured, isError, text } = await client.call("run_command", { session_id, command });
     expect(isError).to.equal(false);
+    expect(text).to.include("U+FFFD");
     expect(structured).to.include({ exit_code: 0, stdout: "a\ufffd\ufffd\0b", lossy: true });
+    const { process_id } = structured;
+    expect((await client.call("read_process", { process_id })).structured).to.include({ lossy: true });
     const noise = "head -c 100000 /dev/urandom";
     expect((await client.call("run_command", { session_id, command: noise })).structured).to.include({ exit_code: 0 });
   });

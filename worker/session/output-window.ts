@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 const HEAD_SHARE = 0.4;
 
 /**
@@ -37,15 +39,25 @@ export class OutputWindow {
     return this.#totalBytes > this.#headLimit + this.#tailLimit;
   }
 
+  /** Some of what `text` shows is no UTF-8. */
+  get isLossy(): boolean {
+    return this.#shown().some((part) => !isUtf8(part));
+  }
+
   /** The whole as text, or head and tail on line boundaries with a line between them; bytes that are no UTF-8 become U+FFFD. */
   text(whereTheRestIs: string): string {
+    const [head, tail] = this.#shown();
+    if (!tail) return String(head);
+    const missing = this.#totalBytes - head.length - tail.length;
+    return `${head}\n[… ${missing.toLocaleString("en-US")} bytes left out; ${whereTheRestIs} …]\n${tail}`;
+  }
+
+  /** The whole, or head and tail. */
+  #shown(): [Buffer] | [Buffer, Buffer] {
     const head = Buffer.concat(this.#head);
     const tail = Buffer.concat(this.#tail);
-    if (!this.isTruncated) return Buffer.concat([head, tail]).toString();
-    const headText = untilLineEnd(head);
-    const tailText = fromLineStart(tail.subarray(-this.#tailLimit));
-    const missing = this.#totalBytes - headText.length - tailText.length;
-    return `${headText}\n[… ${missing.toLocaleString("en-US")} bytes left out; ${whereTheRestIs} …]\n${tailText}`;
+    if (!this.isTruncated) return [Buffer.concat([head, tail])];
+    return [untilLineEnd(head), fromLineStart(tail.subarray(-this.#tailLimit))];
   }
 }
 

@@ -34,7 +34,11 @@ describe("OutputWindow", () => {
   });
 
   it("shows bytes that are no UTF-8 as U+FFFD and never cuts a character in two", () => {
-    expect(windowOf(100, Buffer.from([0x61, 0xff, 0x62])).text("")).to.equal("a\ufffdb");
-    expect(windowOf(100, "€".repeat(1_000)).text("")).not.to.include("\ufffd");
+    const binary = windowOf(100, Buffer.from([0x61, 0xff, 0x62]));
+    expect(binary.text("")).to.equal("a\ufffdb");
+    expect(binary.isLossy).to.equal(true);
+    const cut = windowOf(100, "€".repeat(1_000));
+    expect(cut.text("")).not.to.include("\ufffd");
+    expect(cut.isLossy).to.equal(false);
   });
 });

@@ -50,6 +50,7 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
     stdout: windows.stdout.text(rest),
     stderr: windows.stderr.text(rest),
     truncated: windows.stdout.isTruncated || windows.stderr.isTruncated,
+    ...(windows.stdout.isLossy || windows.stderr.isLossy ? { lossy: true } : {}),
     process_id: processId,
     next_cursor: recorder.cursor,
   };
