@@ -41,7 +41,7 @@ export class McpEndpoint {
           receivedAt: performance.now(),
           mcpSession: undefined,
         }),
-      { legacy: "reject", bus: deps.bus, responseMode: "sse", keepAliveMs: KEEP_ALIVE_MS, onerror },
+      { legacy: "reject", bus: deps.bus, responseMode: "auto", keepAliveMs: KEEP_ALIVE_MS, onerror },
     );
     this.handle = toNodeHandler(
       { fetch: (request, options) => this.#fetch(request, options?.authInfo) },

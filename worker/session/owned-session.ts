@@ -146,7 +146,7 @@ export class OwnedSession {
     });
     this.#running.delete(callId);
     this.settle(callId, state);
-    log.info({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
+    log.debug({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
     this.#apply(ready);
   }
 
