@@ -6,10 +6,12 @@ import {
   isLegacyRequest,
   type McpHttpHandler,
 } from "@modelcontextprotocol/server";
+import type { Request as HttpRequest, Response as HttpResponse } from "express";
 import type { Logger } from "pino";
 import type { ToolService } from "../tool-service.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
+import { RequestBody } from "./request-body.ts";
 import { createServer } from "./server-factory.ts";
 
 /** Below the 15 s after which common proxies think a quiet stream dead. */
@@ -18,8 +20,7 @@ const KEEP_ALIVE_MS = 10_000;
 /** The one URL for both protocol eras: reads and parses a body once, and hands it to the leg that serves its era. */
 export class McpEndpoint {
   readonly #modern: McpHttpHandler;
-  /** Express handler; expects `req.auth.clientId` to be the principal. */
-  readonly handle;
+  readonly #toFetch;
 
   constructor(
     private readonly deps: {
@@ -30,7 +31,7 @@ export class McpEndpoint {
       isStoreThere: () => boolean;
       log: Logger;
     },
-    maxBodyBytes: number,
+    private readonly maxBodyBytes: number,
   ) {
     const onerror = (err: Error): void => deps.log.debug({ err }, "MCP request error");
     this.#modern = createMcpHandler(
@@ -43,10 +44,19 @@ export class McpEndpoint {
         }),
       { legacy: "reject", bus: deps.bus, responseMode: "auto", keepAliveMs: KEEP_ALIVE_MS, onerror },
     );
-    this.handle = toNodeHandler(
-      { fetch: (request, options) => this.#fetch(request, options?.authInfo) },
-      { maxRequestBodySize: maxBodyBytes, onerror },
-    );
+    const fetch = (request: Request, { authInfo, parsedBody }: { authInfo?: AuthInfo; parsedBody?: unknown } = {}) =>
+      this.#fetch(request, parsedBody as RequestBody | undefined, authInfo);
+    this.#toFetch = toNodeHandler({ fetch }, { onerror });
+  }
+
+  /** Express handler; `auth.clientId` is the principal. */
+  async handle(request: HttpRequest & { auth: AuthInfo }, response: HttpResponse): Promise<void> {
+    const body = await RequestBody.read(request, this.maxBodyBytes).catch(() => undefined);
+    if (request.destroyed && !request.complete) return; // the client left in the middle of it
+    if (body) return await this.#toFetch(request, response, body);
+    const message = `The request is larger than ${this.maxBodyBytes} bytes`;
+    response.writeHead(413, { "content-type": "application/json" });
+    response.end(JSON.stringify({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }));
   }
 
   /** Ends open 2026-era streams. None of their calls is cancelled. */
@@ -54,7 +64,7 @@ export class McpEndpoint {
     await this.#modern.close();
   }
 
-  async #fetch(request: Request, authInfo: AuthInfo | undefined): Promise<Response> {
+  async #fetch(request: Request, raw: RequestBody | undefined, authInfo: AuthInfo | undefined): Promise<Response> {
     const receivedAt = performance.now();
     let body: unknown;
     if (request.method === "POST") {
@@ -62,7 +72,7 @@ export class McpEndpoint {
         return rpcError(415, -32_000, "Unsupported Media Type: Content-Type must be application/json");
       }
       try {
-        body = JSON.parse(await request.text());
+        body = JSON.parse(raw?.text ?? "");
       } catch {
         return rpcError(400, -32_700, "Parse error: the body is not JSON");
       }

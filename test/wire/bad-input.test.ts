@@ -54,7 +54,7 @@ describe("Requests that are no good", () => {
           jsonrpc: "2.0",
           id: 1,
           method: "tools/list",
-          params: { x: "x".repeat(MAX_BODY_BYTES) },
+          params: { x: "x".repeat(2 * MAX_BODY_BYTES) },
         });
         await expectRefused(await post({ body }), 413);
         await expectRefused(await post({ body, headers: { "transfer-encoding": "chunked" } }), 413);
