@@ -135,8 +135,8 @@ export class Worker implements Service {
   }
 
   async #drain(): Promise<void> {
-    await this.#placement.stop();
-    await this.#keeper.refuseCalls();
+    await Promise.all([this.#placement.stop(), this.#keeper.refuseCalls()]);
+    await this.#keeper.refuseCalls(); // also those of sessions that were just being taken
     const until = performance.now() + this.config.DRAIN_MS;
     while (this.#keeper.runningCalls > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
     await this.#keeper.releaseAll();
