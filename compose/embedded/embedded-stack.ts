@@ -48,8 +48,9 @@ export class EmbeddedStack {
     const redis = await PrivateRedis.start({ folder: join(options.folder, "redis"), settings });
     const stack = new EmbeddedStack(options, redis);
     try {
-      for (let i = 0; i < (options.workers ?? 1); i++) await stack.addWorker();
-      for (let i = 0; i < (options.coordinators ?? 1); i++) await stack.addCoordinator();
+      const workers = Array.from({ length: options.workers ?? 1 }, () => stack.addWorker());
+      const coordinators = Array.from({ length: options.coordinators ?? 1 }, () => stack.addCoordinator());
+      await Promise.all([...workers, ...coordinators]);
       await stack.#ready(options.workers ?? 1);
       return stack;
     } catch (error) {
@@ -63,11 +64,12 @@ export class EmbeddedStack {
   }
 
   async addCoordinator(env: Record<string, string> = {}): Promise<ManagedProcess> {
-    const port = this.coordinators.length === 0 ? (this.options.port ?? 0) : 0;
+    const index = this.coordinators.length;
+    const port = index === 0 ? (this.options.port ?? 0) : 0;
     const child = this.#launch("coordinator", { PORT: String(port), ...env });
     this.coordinators.push(child);
     const match = await child.line(/"url":"([^"]+)","msg":"coordinator listens"/, START_MS);
-    this.urls.push(`${match[1]}/mcp`);
+    this.urls[index] = `${match[1]}/mcp`;
     return child;
   }
 

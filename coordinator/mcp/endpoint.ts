@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import {
   type AuthInfo,
@@ -16,6 +17,9 @@ import { createServer } from "./server-factory.ts";
 
 /** Below the 15 s after which common proxies think a quiet stream dead. */
 const KEEP_ALIVE_MS = 10_000;
+
+/** A client that sends too much may go on for so long: one that is cut off while it writes never sees why. */
+const LINGER_MS = 10_000;
 
 /** The one URL for both protocol eras: reads and parses a body once, and hands it to the leg that serves its era. */
 export class McpEndpoint {
@@ -55,8 +59,12 @@ export class McpEndpoint {
     if (request.destroyed && !request.complete) return; // the client left in the middle of it
     if (body) return await this.#toFetch(request, response, body);
     const message = `The request is larger than ${this.maxBodyBytes} bytes`;
-    response.writeHead(413, { "content-type": "application/json" });
-    response.end(JSON.stringify({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }));
+    const answer = JSON.stringify({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null });
+    response.writeHead(413, { "content-type": "application/json", "content-length": Buffer.byteLength(answer) });
+    response.write(answer);
+    const ended = new Promise((resolve) => request.once("end", resolve).once("close", resolve));
+    if (!request.complete) await Promise.race([ended, sleep(LINGER_MS, undefined, { ref: false })]);
+    response.end();
   }
 
   /** Ends open 2026-era streams. None of their calls is cancelled. */

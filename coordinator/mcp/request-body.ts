@@ -10,8 +10,7 @@ export class RequestBody {
   toJSON(): undefined {}
 
   /**
-   * Reads it to its end. What is above the limit is read on and dropped: a client that is cut off while it writes never
-   * sees why.
+   * Reads it to its end. Of a body above the limit the rest is read on and dropped.
    * @returns undefined when it is larger than `maxBytes`
    */
   static async read(request: IncomingMessage, maxBytes: number): Promise<RequestBody | undefined> {

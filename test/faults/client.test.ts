@@ -8,7 +8,7 @@ import { useCluster } from "../support/use-cluster.ts";
 type Structured = Record<string, unknown>;
 
 describe("A client that goes away", () => {
-  const cluster = useCluster({ env: { REATTACH_MS: "1000" } });
+  const cluster = useCluster();
   let here: ToolClient;
   let there: ToolClient;
   before(async () => {

@@ -4,7 +4,7 @@ import { begin, connectModern } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 describe("A coordinator that dies", () => {
-  const cluster = useCluster();
+  const cluster = useCluster({});
 
   it("takes no call with it: any other replica tells its end", async () => {
     const { stack } = cluster;

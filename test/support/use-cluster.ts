@@ -1,15 +1,18 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import Docker from "dockerode";
 import type { Redis } from "ioredis";
-import type { EmbeddedStack, StackOptions } from "../../compose/embedded/embedded-stack.ts";
+import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
 import type { SessionId } from "../../shared/ids.ts";
 import { closeRedis, createRedis, whenReady } from "../../shared/redis/connect.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { RoundRobinProxy } from "./round-robin-proxy.ts";
-import { silentLog } from "./use-redis.ts";
-import { useStack } from "./use-stack.ts";
+import { silentLog } from "./silent-log.ts";
 
-/** Enough for every test, and small, so that several stacks fit on one machine. */
-const SMALL = { POOL_SIZE: "1", WORKSPACE_MB: "64" };
+const TIMEOUT_MS = 90_000;
+/** Enough for every test, small, and quick where a test would have to wait. */
+const SETTINGS = { POOL_SIZE: "2", WORKSPACE_MB: "128", REATTACH_MS: "1000" };
 
 const docker = new Docker();
 
@@ -24,48 +27,85 @@ export const removeContainer = async (id: string): Promise<void> => {
   await docker.getContainer(id).remove({ force: true });
 };
 
-export interface Cluster {
+class Cluster {
+  private constructor(
+    private readonly folder: string,
+    readonly stack: EmbeddedStack,
+    private readonly proxy: RoundRobinProxy,
+    /** The stack's own Redis. */
+    readonly redis: Redis,
+  ) {}
+
+  static async start(env: Record<string, string>): Promise<Cluster> {
+    const folder = await mkdtemp(join(tmpdir(), "codegen-mcp-test-"));
+    const stack = await EmbeddedStack.start({ folder, coordinators: 2, env: { ...SETTINGS, ...env } });
+    const redis = createRedis(stack.redis.url, "patient", silentLog);
+    await whenReady(redis);
+    return new Cluster(folder, stack, await RoundRobinProxy.start(stack.urls), redis);
+  }
+
   /** The proxy's: each request goes to another replica. */
-  readonly url: string;
-  readonly stack: EmbeddedStack;
-  /** The stack's own Redis. */
-  readonly redis: Redis;
+  get url(): string {
+    return this.proxy.url;
+  }
+
   /** The container that a session has now. */
-  containerOf(sid: unknown): Promise<string>;
-  /** Runs `end` after the tests, while everything is still there. */
-  beforeStop(end: () => Promise<unknown>): void;
+  async containerOf(sid: unknown): Promise<string> {
+    return (await this.redis.hget(keys.session(sid as SessionId), "container")) ?? "";
+  }
+
+  /** @throws {Error} when it did not end cleanly, or left a container behind */
+  async stop(): Promise<void> {
+    await closeRedis(this.redis);
+    const codes = await this.stack.stop();
+    await this.proxy.stop();
+    if (codes.some((code) => code !== 0))
+      throw new Error(`a process did not end cleanly: ${codes}; logs in ${this.folder}`);
+    const left = await containersOf(this.stack.deployment);
+    if (left.length > 0) throw new Error(`${left.length} containers are left; logs in ${this.folder}`);
+    await rm(this.folder, { recursive: true });
+  }
 }
 
-/** Two coordinators behind a proxy without affinity and one worker, on real Redis and Docker, for one `describe`. */
-export const useCluster = (options: Omit<StackOptions, "folder"> = {}): Cluster => {
-  const env = { ...SMALL, ...options.env };
+let shared: Promise<Cluster> | undefined;
+after(async function () {
+  this.timeout(TIMEOUT_MS);
+  await (await shared)?.stop();
+});
+
+/**
+ * Two coordinators behind a proxy without affinity and one worker, on real Redis and Docker. All tests share one, which
+ * ends after the last of them; with settings of its own a `describe` gets one for itself.
+ */
+export const useCluster = (env?: Record<string, string>) => {
+  let cluster: Cluster | undefined;
   const ends: (() => Promise<unknown>)[] = [];
-  after(async () => {
+  before(async function () {
+    this.timeout(TIMEOUT_MS);
+    shared ??= env ? undefined : Cluster.start({});
+    cluster = await (env ? Cluster.start(env) : shared);
+  });
+  after(async function () {
+    this.timeout(TIMEOUT_MS);
     for (const end of ends.reverse()) await end();
+    if (env) await cluster?.stop();
   });
-  const started = useStack({ coordinators: 2, ...options, env });
-  let proxy: RoundRobinProxy | undefined;
-  let redis: Redis | undefined;
-  before(async () => {
-    proxy = await RoundRobinProxy.start(started.stack.urls);
-    redis = createRedis(started.stack.redis.url, "patient", silentLog);
-    await whenReady(redis);
-  });
-  after(async () => {
-    if (redis) await closeRedis(redis);
-    await proxy?.stop();
-  });
+  const get = (): Cluster => {
+    if (!cluster) throw new Error("the cluster is there once the tests run");
+    return cluster;
+  };
   return {
-    get url() {
-      return proxy?.url ?? "";
+    get url(): string {
+      return get().url;
     },
-    get stack() {
-      return started.stack;
+    get stack(): EmbeddedStack {
+      return get().stack;
     },
-    get redis() {
-      return redis as Redis;
+    get redis(): Redis {
+      return get().redis;
     },
-    containerOf: async (sid) => (await redis?.hget(keys.session(sid as SessionId), "container")) ?? "",
-    beforeStop: (end) => void ends.push(end),
+    containerOf: (sid: unknown): Promise<string> => get().containerOf(sid),
+    /** Runs `end` after the tests, while everything is still there. */
+    beforeStop: (end: () => Promise<unknown>): void => void ends.push(end),
   };
 };

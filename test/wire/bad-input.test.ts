@@ -9,7 +9,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const PROTOCOLS = ["2025-06-18", "2026-07-28"];
 
 describe("Requests that are no good", () => {
-  const cluster = useCluster({ coordinators: 1 });
+  const cluster = useCluster();
   let client: ToolClient;
   before(async () => {
     client = await connectModern(cluster.url);
@@ -123,7 +123,7 @@ const CALLS: [what: string, tool: string, args: Record<string, unknown>, named: 
 ];
 
 describe("Tool arguments that are no good", () => {
-  const cluster = useCluster({ coordinators: 1 });
+  const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
   let process_id: unknown;

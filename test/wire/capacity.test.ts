@@ -5,7 +5,7 @@ import { useCluster } from "../support/use-cluster.ts";
 
 describe("A system that is full", () => {
   const env = { CAPACITY: "1", MAX_LANE_DEPTH: "3", PLACEMENT_TIMEOUT_MS: "3000" };
-  const cluster = useCluster({ env });
+  const cluster = useCluster(env);
   let client: ToolClient;
   let session_id: unknown;
   before(async () => {

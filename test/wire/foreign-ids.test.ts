@@ -27,7 +27,7 @@ const TAKERS = tools.flatMap(({ name, input }) =>
 const FOUND_BY_ID = new Set(["get_call", "read_process"]);
 
 describe("Ids of another principal", () => {
-  const cluster = useCluster({ coordinators: 1 });
+  const cluster = useCluster();
   let coordinator: Coordinator;
   let mine: ToolClient;
   let theirs: ToolClient;

@@ -14,7 +14,7 @@ const memoryOf = async (pid: number | undefined): Promise<number> =>
   Number((await run("ps", ["-o", "rss=", "-p", String(pid)])).stdout) * 1024;
 
 describe("What is large or no text", () => {
-  const cluster = useCluster({ coordinators: 1, env: { WORKSPACE_MB: "128" } });
+  const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
   before(async () => {
