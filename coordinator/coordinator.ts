@@ -60,7 +60,10 @@ export class Coordinator implements Service {
     const watcher = new CallWatcher({ subscriber, log });
     const doorbells = new Doorbells({ redis: queueRedis, log });
     const memory = new MemoryGuard(redis, log);
-    const opener = new SessionOpener({ redis, scripts, placement, watcher, doorbells }, config.MAX_WAITING_SESSIONS);
+    const opener = new SessionOpener(
+      { redis, scripts, placement, watcher, doorbells, memory },
+      config.MAX_WAITING_SESSIONS,
+    );
     const resolver = new SessionResolver({ redis, records, opener });
     const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);
     const waiter = new CallWaiter({ watcher, records });
@@ -70,8 +73,8 @@ export class Coordinator implements Service {
     const registry = new Registry();
     const tools = new ToolService({
       lane: this.#lane,
-      records: new RecordTools({ redis, records, resolver, waiter }),
-      processes: new ProcessTools({ redis, records, resolver, watcher }),
+      records: new RecordTools({ redis, scripts, records, resolver, waiter }),
+      processes: new ProcessTools({ scripts, records, resolver, watcher }),
       metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
       isStoreThere,
       log,
@@ -80,7 +83,7 @@ export class Coordinator implements Service {
     const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
     const bus = new RedisEventBus({ redis, subscriber, log });
     this.#mcp = new McpEndpoint({ tools, legacy, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
-    const keeper = new PlacementKeeper({ redis, placement, opener, log }, config.PLACEMENT_TIMEOUT_MS);
+    const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
     this.#services = [watcher, doorbells, memory, keeper, reaper, bus];
 

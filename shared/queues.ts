@@ -9,8 +9,8 @@ export const callQueueOf = (incarnation: string): string => `calls-${incarnation
 
 /** What a job holds: only who rings. The truth about the call stands in its record. */
 export interface Doorbell {
-  sessionId: string;
-  /** Absent in the place queue. */
+  /** Absent in the place queue, where a job says only that somebody waits. */
+  sessionId?: string;
   callId?: string;
   tool?: string;
   traceparent?: string;

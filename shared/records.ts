@@ -39,14 +39,20 @@ export interface SessionRecord {
   createCall: CallId;
 }
 
-export interface CallRecord {
+export interface CallSummary {
   id: CallId;
   tool: string;
   state: CallState;
-  args: string;
   submittedAt: number;
   startedAt: number | undefined;
   endedAt: number | undefined;
+}
+
+export interface CallRecord extends CallSummary {
+  /** Until the call ends. */
+  args: string;
+  /** When it leaves its lane although it still runs, ms. */
+  detachAt: number;
   outcome: Outcome | undefined;
   notice: string | undefined;
 }
@@ -90,14 +96,20 @@ const toSession = (id: SessionId, h: Hash): SessionRecord => ({
   createCall: h.create_call as CallId,
 });
 
-const toCall = (id: CallId, h: Hash): CallRecord => ({
+const SUMMARY = ["tool", "state", "submitted_at", "started_at", "ended_at"];
+const toSummary = (id: CallId, h: Hash): CallSummary => ({
   id,
   tool: h.tool ?? "",
   state: h.state as CallState,
-  args: h.args ?? "{}",
   submittedAt: Number(h.submitted_at),
   startedAt: optional(h.started_at),
   endedAt: optional(h.ended_at),
+});
+
+const toCall = (id: CallId, h: Hash): CallRecord => ({
+  ...toSummary(id, h),
+  args: h.args ?? "{}",
+  detachAt: Number(h.detach_at),
   outcome: h.outcome ? (JSON.parse(h.outcome) as Outcome) : undefined,
   notice: h.notice,
 });
@@ -142,11 +154,26 @@ export class Records {
     return hash.status ? toProcess(id, hash) : undefined;
   }
 
-  /** Newest first. */
-  async calls(sid: SessionId, limit: number): Promise<CallRecord[]> {
+  /** Cheap, however large the call is. */
+  async callState(sid: SessionId, id: CallId): Promise<CallState | undefined> {
+    return ((await this.redis.hget(keys.call(sid, id), "state")) as CallState | null) ?? undefined;
+  }
+
+  /** Newest first, without arguments and outcomes: these may be large. */
+  async calls(sid: SessionId, limit: number): Promise<CallSummary[]> {
     const ids = (await this.redis.zrevrange(keys.calls(sid), 0, limit - 1)) as CallId[];
-    const found = await Promise.all(ids.map((id) => this.call(sid, id)));
-    return found.filter((call) => call !== undefined);
+    const found = await Promise.all(
+      ids.map(async (id) => {
+        const values = await this.redis.hmget(keys.call(sid, id), ...SUMMARY);
+        return toSummary(id, Object.fromEntries(SUMMARY.map((name, i) => [name, values[i] ?? ""])));
+      }),
+    );
+    return found.filter((call) => call.state);
+  }
+
+  /** What lists show of a call, such as the beginning of its command. */
+  async label(sid: SessionId, id: CallId): Promise<string> {
+    return (await this.redis.hget(keys.call(sid, id), "label")) ?? "";
   }
 
   /** Newest first. */

@@ -43,7 +43,7 @@ export class Heartbeat extends PeriodicService {
     const docker = isAvailable() ? "ok" : "unavailable";
     const record = { beat: ++this.#beats, host: hostname(), version: VERSION, capacity, load: load(), docker };
     await redis.hset(keys.worker(worker), record);
-    if (this.#beats === 1) await redis.sadd(keys.workers, worker);
+    await redis.sadd(keys.workers, worker); // at every beat: whoever took us for dead has removed us
     if (docker === "ok") await placement.beat(worker, load());
   }
 }

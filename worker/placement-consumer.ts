@@ -19,6 +19,7 @@ export class PlacementConsumer implements Service {
   #worker: Worker<Doorbell, string> | undefined;
   #queue: Queue<Doorbell> | undefined;
   #reserved = 0;
+  #isPassingOn = false;
 
   constructor(
     private readonly deps: {
@@ -86,10 +87,12 @@ export class PlacementConsumer implements Service {
 
   /** Rings again for whoever else may answer; one such ring a worker is enough, however many doorbells came. */
   async #passOn(why: string, delayMs: number): Promise<string> {
-    if ((await this.deps.placement.waiting()) > 0) {
-      const once = { jobId: `again.${this.options.worker}`, removeOnComplete: true, delay: delayMs };
-      await this.#queue?.add("place", { sessionId: "" }, { ...jobOptions, ...once });
-    }
+    if (this.#isPassingOn || (await this.deps.placement.waiting()) === 0) return why;
+    this.#isPassingOn = true;
+    setTimeout(() => {
+      this.#isPassingOn = false;
+      this.#queue?.add("place", {}, jobOptions).catch(() => {}); // the coordinators ring too
+    }, delayMs);
     return why;
   }
 }

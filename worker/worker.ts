@@ -27,6 +27,8 @@ import { runCommand } from "./tools/run-command.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
 
 const DRAIN_POLL_MS = 50;
+/** How long calls whose processes were killed may take to say so. */
+const KILLED_MS = 3_000;
 /** What each service gets to stop when Redis, which some of them wait for, is away. */
 const STOP_WITHOUT_REDIS_MS = 1_000;
 
@@ -137,9 +139,17 @@ export class Worker implements Service {
   async #drain(): Promise<void> {
     await Promise.all([this.#placement.stop(), this.#keeper.refuseCalls()]);
     await this.#keeper.refuseCalls(); // also those of sessions that were just being taken
-    const until = performance.now() + this.config.DRAIN_MS;
-    while (this.#keeper.runningCalls > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
+    await this.#callsEnded(this.config.DRAIN_MS);
+    if (this.#keeper.runningCalls > 0) {
+      this.#keeper.killAll();
+      await this.#callsEnded(KILLED_MS);
+    }
     await this.#keeper.releaseAll();
+  }
+
+  async #callsEnded(timeoutMs: number): Promise<void> {
+    const until = performance.now() + timeoutMs;
+    while (this.#keeper.runningCalls > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
   }
 
   async #run(): Promise<void> {

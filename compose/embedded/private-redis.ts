@@ -62,6 +62,7 @@ export class PrivateRedis {
       'save ""',
       "appendonly yes",
       "appendfsync always",
+      "maxmemory 1gb",
       "maxmemory-policy noeviction",
       ...settings,
     ];

@@ -42,23 +42,24 @@ export class CallWaiter {
       : undefined;
 
     const reread = async (): Promise<void> => {
-      const call = await records.call(sid, callId).catch(() => undefined); // Redis away: the next reading may succeed
-      if (!call) return;
-      if (isFinalState(call.state) && call.outcome) {
-        resolve({ state: call.state, outcome: call.outcome, ...(call.notice ? { notice: call.notice } : {}) });
-      } else if (call.state === "queued") {
-        await options.onStillQueued().catch(() => {}); // likewise
-      }
+      const state = await records.callState(sid, callId);
+      if (state === "queued") return await options.onStillQueued();
+      const call = state && isFinalState(state) ? await records.call(sid, callId) : undefined;
+      if (!call?.outcome) return;
+      resolve({ state: call.state, outcome: call.outcome, ...(call.notice ? { notice: call.notice } : {}) });
+    };
+    const rereadSoon = (): void => {
+      reread().catch(() => {}); // Redis is away: the next reading may succeed
     };
     const onEvent = (event: SessionEvent): void => {
       follower?.onEvent(event);
       const { case: kind, value } = event.body;
       if (kind === "finished" && value.outcomeJson) {
         resolve({ state: value.state as CallState, outcome: JSON.parse(value.outcomeJson) as Outcome });
-      } else if (kind === "finished" || kind === undefined) void reread();
+      } else if (kind === "finished" || kind === undefined) rereadSoon();
     };
     const onGap = (): void => {
-      void reread();
+      rereadSoon();
       void follower?.catchUp();
     };
 

@@ -60,10 +60,14 @@ export class CallWatcher implements Service {
   }
 
   #open(sid: SessionId): Channel {
-    const subscribed = this.deps.subscriber.subscribe(keys.events(sid));
+    const { subscriber } = this.deps;
+    const isReady = subscriber.status === "ready"; // else it would wait out the outage, and the client with it
+    const subscribed = isReady
+      ? subscriber.subscribe(keys.events(sid))
+      : Promise.reject(new Error("Redis is away: nothing can be heard"));
     const channel: Channel = { subscribed, listeners: new Map(), linger: undefined };
     this.#channels.set(sid, channel);
-    subscribed.catch(() => this.#channels.delete(sid)); // whoever listens is told; the next call tries again
+    subscribed.catch(() => this.#forget(sid, channel)); // whoever listens is told; the next call tries again
     this.#linger(sid, channel);
     return channel;
   }
@@ -71,10 +75,15 @@ export class CallWatcher implements Service {
   #linger(sid: SessionId, channel: Channel): void {
     clearTimeout(channel.linger);
     channel.linger = setTimeout(() => {
-      this.#channels.delete(sid);
+      if (!this.#forget(sid, channel)) return;
       this.deps.subscriber.unsubscribe(keys.events(sid)).catch(() => {}); // gone with the connection then
     }, LINGER_MS);
     channel.linger.unref();
+  }
+
+  /** @returns false when another channel has taken the place of this one */
+  #forget(sid: SessionId, channel: Channel): boolean {
+    return this.#channels.get(sid) === channel && this.#channels.delete(sid);
   }
 
   readonly #onMessage = (channelName: Buffer, message: Buffer): void => {

@@ -34,8 +34,8 @@ export class Doorbells implements Service {
     this.#add(callQueueOf(owner), tool, { sessionId, callId, tool }, jobId);
   }
 
-  ringPlacement(sessionId: SessionId): void {
-    this.#add(PLACE_QUEUE, "place", { sessionId });
+  ringPlacement(): void {
+    this.#add(PLACE_QUEUE, "place", {});
   }
 
   #add(queueName: string, name: string, data: Doorbell, jobId?: string): void {

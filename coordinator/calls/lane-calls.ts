@@ -132,13 +132,22 @@ export class LaneCalls {
   /** The client went away: its call is cancelled unless another request, on any replica, asked for it too. */
   #abandon(sid: SessionId, callId: CallId, ask: number, afterMs: number): void {
     const leave = async (): Promise<void> => {
-      if (!this.#isDraining) await this.deps.scripts.leave(sid, callId, ask, CANCELLED);
+      if (this.#isDraining) return;
+      const state = await this.deps.scripts.leave(sid, callId, ask, CANCELLED);
+      await this.#discardUnwanted(sid, callId, state);
     };
     setTimeout(() => void leave().catch(() => {}), afterMs).unref(); // Redis away: the call just ends
   }
 
   async cancel(sid: SessionId, callId: CallId): Promise<void> {
-    await this.deps.scripts.cancel(sid, callId, CANCELLED);
+    await this.#discardUnwanted(sid, callId, await this.deps.scripts.cancel(sid, callId, CANCELLED));
+  }
+
+  /** A session whose create_session nobody waits for any more has an id that nobody knows. */
+  async #discardUnwanted(sid: SessionId, callId: CallId, state: string | undefined): Promise<void> {
+    if (state !== "cancelled" && state !== "running") return;
+    const session = await this.deps.records.session(sid);
+    if (session?.createCall === callId) await this.deps.opener.discard(sid, session.principal);
   }
 
   async #stillQueued(tool: Tool, sid: SessionId, callId: CallId, caller: Caller): Promise<void> {

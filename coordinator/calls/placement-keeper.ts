@@ -3,22 +3,34 @@ import type { Logger } from "pino";
 import { PeriodicService } from "../../shared/periodic-service.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
+import type { Doorbells } from "./doorbells.ts";
 import type { SessionOpener } from "./session-opener.ts";
 
 const EVERY_MS = 500;
 
-/** Ends the wait of sessions that no worker took in time. Every coordinator runs it; each session is given to one. */
+/** Ends the wait of sessions that no worker took in time, and rings for those that may be taken. Every coordinator runs it; each session is given to one. */
 export class PlacementKeeper extends PeriodicService {
   constructor(
-    private readonly deps: { redis: Redis; placement: Placement; opener: SessionOpener; log: Logger },
+    private readonly deps: {
+      redis: Redis;
+      placement: Placement;
+      opener: SessionOpener;
+      doorbells: Doorbells;
+      log: Logger;
+    },
     private readonly timeoutMs: number,
   ) {
     super("placement keeper", EVERY_MS, deps.log);
   }
 
   protected override async pass(): Promise<void> {
-    const { redis, placement, opener } = this.deps;
+    const { redis, placement, opener, doorbells } = this.deps;
     if (redis.status !== "ready") return;
+    for (const sid of await placement.takeStale()) {
+      const [principal, state] = await redis.hmget(keys.session(sid), "principal", "state");
+      if (state === "queued") await opener.enqueue(sid, principal ?? "");
+    }
+    if ((await placement.waiting()) > 0) doorbells.ringPlacement(); // though nobody may wait here for it
     for (const sid of await placement.takeOverdue(this.timeoutMs)) {
       const [principal, epoch] = await redis.hmget(keys.session(sid), "principal", "epoch");
       const why = `No worker took the session within ${this.timeoutMs / 1000} s`;

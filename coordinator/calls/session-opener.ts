@@ -10,6 +10,7 @@ import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";
+import type { MemoryGuard } from "./memory-guard.ts";
 
 const CREATION_KEY_TTL_S = 86_400;
 
@@ -32,6 +33,7 @@ export class SessionOpener {
       placement: Placement;
       watcher: CallWatcher;
       doorbells: Doorbells;
+      memory: MemoryGuard;
     },
     private readonly maxWaiting: number,
   ) {
@@ -56,6 +58,7 @@ export class SessionOpener {
   ): Promise<Opened> {
     const { idempotency_key: key, ...args } = createSession.input.parse(rawArgs);
     const argsHash = hashArguments("create_session", args);
+    this.deps.memory.admit();
     const sessionId = key ? await this.#heldBy(principal, key, argsHash, gone) : newSessionId();
     const { redis, scripts, watcher } = this.deps;
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
@@ -78,7 +81,7 @@ export class SessionOpener {
   /** @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
   async enqueue(sid: SessionId, principal: string): Promise<number> {
     const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting);
-    if (position > 0) this.deps.doorbells.ringPlacement(sid);
+    if (position > 0) this.deps.doorbells.ringPlacement();
     return position;
   }
 
@@ -107,7 +110,15 @@ export class SessionOpener {
     if (await this.deps.scripts.release(sid, 0, { outcome })) return;
     const close = { tool: closeSession.name, class: "control", mutates: true, waitMs: 0, maxDepth: 1_000 } as const;
     const args = JSON.stringify({ session_id: sid });
-    await this.deps.scripts.submit(sid, { ...close, callId: newCallId(sid), principal, args, argsHash: "", key: "" });
+    await this.deps.scripts.submit(sid, {
+      ...close,
+      callId: newCallId(sid),
+      principal,
+      args,
+      argsHash: "",
+      key: "",
+      label: "",
+    });
   }
 
   /** The session that a key stands for: a new one, or the one that an earlier call with it made or is about to make. */

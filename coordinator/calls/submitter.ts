@@ -61,6 +61,7 @@ export class Submitter {
       key: key ?? "",
       waitMs: Math.max(0, Math.round(waitMs)),
       maxDepth: tool.class === "control" ? MAX_CONTROLS : this.maxDepth,
+      label: typeof args.command === "string" ? shorten(args.command) : "",
     });
     return this.#admit(submitted, submission);
   }
@@ -98,3 +99,7 @@ export class Submitter {
     }
   }
 }
+
+const LABEL_CHARACTERS = 200;
+const shorten = (text: string): string =>
+  text.length > LABEL_CHARACTERS ? `${text.slice(0, LABEL_CHARACTERS)}…` : text;

@@ -49,12 +49,10 @@ export class LegacyLeg {
   async #post(request: Request, body: unknown, principal: string, receivedAt: number): Promise<Response> {
     const messages = (Array.isArray(body) ? body : [body]) as JSONRPCMessage[];
     const { sessions } = this.deps;
-    const initialize = messages.find((message) => isInitializeRequest(message));
-    if (initialize) {
+    if (messages.some((message) => isInitializeRequest(message))) {
       const response = await this.#serve(request, body, principal, receivedAt, undefined);
       if (!response.ok) return response;
-      const wanted = String((initialize as { params?: { protocolVersion?: unknown } }).params?.protocolVersion ?? "");
-      response.headers.set(SESSION_HEADER, await sessions.create(principal, wanted));
+      response.headers.set(SESSION_HEADER, await sessions.create(principal));
       return response;
     }
     const found = await this.#session(request, principal);
@@ -109,21 +107,24 @@ export class LegacyLeg {
     await server.connect(transport);
     const response = await transport.handleRequest(request, { parsedBody: body });
     const requests = (Array.isArray(body) ? body : [body]).filter((message) => isJSONRPCRequest(message));
-    return whenSent(response, () => {
+    return whenSent(response, (isWhole) => {
       void server.close();
-      if (!mcpSession) return;
+      if (!mcpSession || !isWhole) return; // a client that went away may still cancel the call
       for (const { id } of requests) sessions.forget(mcpSession.id, id).catch(() => {}); // it expires with its session
     });
   }
 }
 
-/** Runs `then` once the body was read to its end or given up. */
-const whenSent = (response: Response, then: () => void): Response => {
+/** Runs `then` once the body was read to its end, or given up. */
+const whenSent = (response: Response, then: (isWhole: boolean) => void): Response => {
   if (!response.body) {
-    then();
+    then(true);
     return response;
   }
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  response.body.pipeTo(writable).then(then, then);
+  response.body.pipeTo(writable).then(
+    () => then(true),
+    () => then(false),
+  );
   return new Response(readable, { status: response.status, headers: response.headers });
 };

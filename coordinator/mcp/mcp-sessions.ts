@@ -8,7 +8,6 @@ const MAX_PER_PRINCIPAL = 1_000;
 
 export interface McpSession {
   id: string;
-  protocolVersion: string;
   boundSession: SessionId | undefined;
 }
 
@@ -16,11 +15,10 @@ export interface McpSession {
 export class McpSessions {
   constructor(private readonly redis: Redis) {}
 
-  /** @param protocolVersion the one that `initialize` agreed on */
-  async create(principal: string, protocolVersion: string): Promise<string> {
+  async create(principal: string): Promise<string> {
     const id = randomUUID();
     const index = keys.mcpSessions(principal);
-    await this.redis.hset(keys.mcpSession(id), { principal, protocolVersion });
+    await this.redis.hset(keys.mcpSession(id), { principal });
     await this.redis.expire(keys.mcpSession(id), TTL_S);
     await this.redis.zadd(index, Date.now(), id);
     await this.redis.expire(index, TTL_S);
@@ -32,17 +30,16 @@ export class McpSessions {
   /** @returns undefined for an id that is unknown, expired or another principal's */
   async find(id: string, principal: string): Promise<McpSession | undefined> {
     const key = keys.mcpSession(id);
+    const index = keys.mcpSessions(principal);
     const [fields] = await Promise.all([
-      this.redis.hmget(key, "principal", "protocolVersion", "session"),
+      this.redis.hmget(key, "principal", "session"),
       this.redis.expire(key, TTL_S),
+      this.redis.zadd(index, "XX", Date.now(), id),
+      this.redis.expire(index, TTL_S),
     ]);
-    const [owner, protocolVersion, bound] = fields;
+    const [owner, bound] = fields;
     if (owner !== principal) return undefined;
-    return {
-      id,
-      protocolVersion: protocolVersion ?? "",
-      boundSession: bound && isSessionId(bound) ? bound : undefined,
-    };
+    return { id, boundSession: bound && isSessionId(bound) ? bound : undefined };
   }
 
   async delete(id: string, principal: string): Promise<void> {
@@ -52,14 +49,17 @@ export class McpSessions {
 
   /** Remembers which call a JSON-RPC request made, so that `notifications/cancelled` finds it from any replica. */
   async note(id: string, requestId: string | number, callId: string): Promise<void> {
-    await this.redis.hset(keys.mcpSession(id), `r:${requestId}`, callId);
+    await this.redis.hset(keys.mcpSession(id), requestField(requestId), callId);
   }
 
   async forget(id: string, requestId: string | number): Promise<void> {
-    await this.redis.hdel(keys.mcpSession(id), `r:${requestId}`);
+    await this.redis.hdel(keys.mcpSession(id), requestField(requestId));
   }
 
   async callOf(id: string, requestId: string | number): Promise<CallId | undefined> {
-    return ((await this.redis.hget(keys.mcpSession(id), `r:${requestId}`)) as CallId | null) ?? undefined;
+    return ((await this.redis.hget(keys.mcpSession(id), requestField(requestId))) as CallId | null) ?? undefined;
   }
 }
+
+/** JSON-RPC's 1 and "1" are two ids. */
+const requestField = (requestId: string | number): string => `r:${JSON.stringify(requestId)}`;

@@ -1,8 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import type { Redis } from "ioredis";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
-import { keys } from "../../shared/redis/keys.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallWatcher } from "../calls/call-watcher.ts";
 import type { Caller } from "../calls/caller.ts";
 import { noProcess, type SessionResolver } from "../calls/session-resolver.ts";
@@ -13,7 +12,6 @@ type Structured = Record<string, unknown>;
 
 /** Events may be lost, so a wait for output looks by itself this often. */
 const REREAD_MS = 1_000;
-const COMMAND_SHOWN = 200;
 
 interface ReadArguments {
   process_id: string;
@@ -26,7 +24,12 @@ interface ReadArguments {
 /** The tools that read processes from Redis: their output and how they ended. */
 export class ProcessTools {
   constructor(
-    private readonly deps: { redis: Redis; records: Records; resolver: SessionResolver; watcher: CallWatcher },
+    private readonly deps: {
+      scripts: SessionScripts;
+      records: Records;
+      resolver: SessionResolver;
+      watcher: CallWatcher;
+    },
   ) {}
 
   async readProcess(args: ReadArguments, caller: Caller): Promise<Structured> {
@@ -77,15 +80,14 @@ export class ProcessTools {
   }
 
   async listProcesses(args: { session_id?: string; limit: number }, caller: Caller): Promise<Structured> {
-    const { records, resolver, redis } = this.deps;
+    const { records, resolver } = this.deps;
     const session = await resolver.record(args.session_id, caller);
     const found = await records.processes(session.id, args.limit + 1);
     const processes = await Promise.all(
       found.slice(0, args.limit).map(async (process) => {
-        const raw = (await redis.hget(keys.call(session.id, callIdOf(process.id)), "args")) ?? "{}";
-        const { command = "" } = JSON.parse(raw) as { command?: string };
+        const command = await records.label(session.id, callIdOf(process.id));
         const started = new Date(process.startedAt).toISOString();
-        return { ...describe(process), command: shorten(command), started_at: started, output_bytes: process.bytes };
+        return { ...describe(process), command, started_at: started, output_bytes: process.bytes };
       }),
     );
     return { processes, truncated: found.length > args.limit };
@@ -94,7 +96,7 @@ export class ProcessTools {
   async #own(id: string, caller: Caller): Promise<{ sid: SessionId; id: ProcessId }> {
     if (!isProcessId(id)) throw noProcess(id);
     const sid = sessionOf(id);
-    if ((await this.deps.redis.hget(keys.session(sid), "principal")) !== caller.principal) throw noProcess(id);
+    if (!(await this.deps.scripts.touch(sid, caller.principal))) throw noProcess(id);
     return { sid, id };
   }
 
@@ -128,6 +130,3 @@ const paging = (page: { nextCursor: string; hasMore: boolean }, process: Process
   has_more: page.hasMore,
   ...(process.evictedBefore > 0 ? { evicted_before: process.evictedBefore } : {}),
 });
-
-const shorten = (command: string): string =>
-  command.length > COMMAND_SHOWN ? `${command.slice(0, COMMAND_SHOWN)}…` : command;

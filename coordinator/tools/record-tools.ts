@@ -1,8 +1,15 @@
 import type { Redis } from "ioredis";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, isCallId, processIdOf, type SessionId, sessionOf } from "../../shared/ids.ts";
-import { type CallRecord, isFinalState, type Records, type SessionRecord } from "../../shared/records.ts";
+import {
+  type CallRecord,
+  type CallSummary,
+  isFinalState,
+  type Records,
+  type SessionRecord,
+} from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
+import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallWaiter } from "../calls/call-waiter.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { SessionResolver } from "../calls/session-resolver.ts";
@@ -16,7 +23,13 @@ const time = (ms: number | undefined): string | undefined =>
 /** The tools of sessions and calls that any coordinator answers from Redis alone. */
 export class RecordTools {
   constructor(
-    private readonly deps: { redis: Redis; records: Records; resolver: SessionResolver; waiter: CallWaiter },
+    private readonly deps: {
+      redis: Redis;
+      scripts: SessionScripts;
+      records: Records;
+      resolver: SessionResolver;
+      waiter: CallWaiter;
+    },
   ) {}
 
   async getSession(args: Arguments<object>, caller: Caller): Promise<Structured> {
@@ -64,7 +77,7 @@ export class RecordTools {
   async #own(id: string, caller: Caller): Promise<{ sid: SessionId; callId: CallId }> {
     if (!isCallId(id)) throw noCall(id);
     const sid = sessionOf(id);
-    if ((await this.deps.redis.hget(keys.session(sid), "principal")) !== caller.principal) throw noCall(id);
+    if (!(await this.deps.scripts.touch(sid, caller.principal))) throw noCall(id);
     return { sid, callId: id };
   }
 
@@ -101,7 +114,7 @@ const noCall = (id: string): ToolFailure =>
     hint: "list_calls shows a session's calls.",
   });
 
-const describeCall = (call: CallRecord): Structured => ({
+const describeCall = (call: CallSummary): Structured => ({
   call_id: call.id,
   tool: call.tool,
   state: call.state,

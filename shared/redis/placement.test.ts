@@ -60,6 +60,15 @@ describe("Placement", () => {
     expect(await placement.enqueue(sid, "a", LIMIT)).to.equal(1);
   });
 
+  it("finds a session that was taken and never claimed, once", async () => {
+    const sid = await enqueue("a");
+    await take();
+    expect(await placement.takeStale()).to.deep.equal([]);
+    await server.redis.hset("cg:{place}:taken", sid, 1);
+    expect(await placement.takeStale()).to.deep.equal([sid]);
+    expect(await placement.takeStale()).to.deep.equal([]);
+  });
+
   it("takes out what waited too long, once", async () => {
     const sid = await enqueue("a");
     expect(await placement.takeOverdue(60_000)).to.deep.equal([]);

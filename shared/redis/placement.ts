@@ -12,16 +12,18 @@ export type Taken =
   | { kind: "yield"; stillWaiting: number }
   | { kind: "none" };
 
-/** Which sessions wait for a worker, principals in turn. Lives in one hash slot; every script is safe to repeat. */
+/** Which sessions wait for a worker, principals in turn. Lives in one hash slot; a repeated script does no harm: what was taken twice and not claimed is found stale. */
 export class Placement {
   readonly #enqueue;
   readonly #take;
   readonly #overdue;
   readonly #beat;
+  readonly #stale;
 
   constructor(private readonly redis: Redis) {
     this.#enqueue = defineScript(redis, "place_enqueue");
     this.#take = defineScript(redis, "place_take");
+    this.#stale = defineScript(redis, "place_stale");
     this.#beat = defineScript(redis, "place_beat");
     this.#overdue = defineScript(redis, "place_overdue");
   }
@@ -42,6 +44,11 @@ export class Placement {
   /** The claim succeeded, or found nothing to claim. */
   async settle(sid: SessionId): Promise<void> {
     await this.redis.hdel(`${keys.place}:taken`, sid);
+  }
+
+  /** Sessions that a worker took and did not claim: it died in between. Each is given to one caller only. */
+  async takeStale(): Promise<SessionId[]> {
+    return (await this.#stale(keys.place, FORGET_TAKEN_MS)) as SessionId[];
   }
 
   /** Takes out what waited longer than `ms`. Each session is given to one caller only. */

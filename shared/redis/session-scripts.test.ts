@@ -34,6 +34,7 @@ describe("SessionScripts", () => {
       key: "",
       waitMs: 1_000,
       maxDepth: 10,
+      label: "",
       ...over,
     });
   const queued = async (tool: string, over = {}): Promise<CallId> => {
@@ -151,6 +152,50 @@ describe("SessionScripts", () => {
     expect((await records.call(sid, create!.callId))?.notice).to.equal(undefined);
   });
 
+  it("answers a loss that is told twice with the same epoch, and loses nothing more", async () => {
+    const lease = await claimed();
+    const to = { owner: "w_two", state: "starting" as const, notice: "n", unknown: "{}", reset: "{}" };
+    expect(await scripts.lose(sid, lease.epoch, to)).to.equal(2);
+    expect(await scripts.lose(sid, lease.epoch, to)).to.equal(2);
+    expect(await scripts.lose(sid, lease.epoch, { ...to, owner: "w_three" }), "somebody else's").to.equal(0);
+  });
+
+  it("loses controls too: a close waits for the next owner, a kill ends", async () => {
+    const lease = await claimed();
+    const control = { class: "control" as const };
+    const [kill, close] = [await queued("kill_process", control), await queued("close_session", control)];
+    await scripts.next(sid, lease);
+    const to = { owner: "w_two", state: "starting" as const, notice: "n", unknown: '{"result":{}}', reset: "{}" };
+    const epoch = await scripts.lose(sid, lease.epoch, to);
+    expect((await records.call(sid, kill))?.state).to.equal("outcome_unknown");
+    expect(started(await scripts.next(sid, { worker: "w_two", epoch }))).to.deep.equal([close]);
+  });
+
+  it("starts a create_session again that had left the lane when it was lost", async () => {
+    const epoch = await scripts.claim(sid, WORKER);
+    const [create] = (await scripts.next(sid, { worker: WORKER, epoch })).calls;
+    await scripts.detach(sid, { worker: WORKER, epoch }, create!.callId);
+    const to = { owner: "w_two", state: "starting" as const, notice: "n", unknown: "{}", reset: "{}" };
+    const next = await scripts.lose(sid, epoch, to);
+    expect(started(await scripts.next(sid, { worker: "w_two", epoch: next }))).to.deep.equal([create?.callId]);
+  });
+
+  it("lets an unclaimed session go by itself, and keeps a claimed one", async () => {
+    const ttls = async () =>
+      await Promise.all((await server.redis.keys(`${keys.session(sid)}*`)).map((key) => server.redis.ttl(key)));
+    for (const ttl of await ttls()) expect(ttl).to.be.greaterThan(0);
+    await scripts.claim(sid, WORKER);
+    for (const ttl of await ttls()) expect(ttl).to.equal(-1);
+  });
+
+  it("counts what reads a session as use, for its own principal only", async () => {
+    await server.redis.hset(keys.session(sid), "expires_at", 1);
+    expect(await scripts.touch(sid, "bob")).to.equal(false);
+    expect(await server.redis.hget(keys.session(sid), "expires_at")).to.equal("1");
+    expect(await scripts.touch(sid, "ann")).to.equal(true);
+    expect(Number(await server.redis.hget(keys.session(sid), "expires_at"))).to.be.greaterThan(1);
+  });
+
   it("attaches the same key and arguments to the first call, and refuses the key with others", async () => {
     const id = await queued("write_file", { key: "k" });
     expect(await submit("write_file", { key: "k" })).to.deep.equal({ kind: "attached", callId: id, ask: 2 });
@@ -247,6 +292,10 @@ describe("SessionScripts", () => {
 
   it("ends every open call of a session that closes, and lets all its keys go", async () => {
     const lease = await claimed();
+    const keyed = await queued("write_file", { key: "k" });
+    await scripts.next(sid, lease);
+    await scripts.finish(sid, lease, { callId: keyed, state: "done", outcome: "{}", event: EVENT });
+    await server.redis.zrem(keys.calls(sid), keyed); // as if 1,000 newer ones had pushed it out
     const [running, waiting] = [await queued("run_command"), await queued("run_command")];
     await scripts.next(sid, lease);
     const asking = await queued("close_session", { class: "control" });

@@ -52,7 +52,7 @@ export class SessionScripts {
   constructor(redis: Redis) {
     const defined = new Map(
       ["open", "submit", "claim", "ready", "next", "append", "end_process"]
-        .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire"])
+        .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch"])
         .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
     );
     this.#run = (name) => defined.get(name)!;
@@ -82,6 +82,8 @@ export class SessionScripts {
       key: string;
       waitMs: number;
       maxDepth: number;
+      /** What lists show of the call, such as the beginning of its command. */
+      label: string;
     },
   ): Promise<Submitted> {
     const raw = (await this.#run("submit")(
@@ -96,12 +98,18 @@ export class SessionScripts {
       call.key,
       call.waitMs,
       call.maxDepth,
+      call.label,
     )) as [Submitted["kind"], string?, string?, string?, number?];
     const [kind, id, owner, epoch, ring] = raw;
     if (kind === "full") return { kind, depth: Number(id) };
     if (kind === "attached") return { kind, callId: id as CallId, ask: Number(owner) };
     if (kind === "queued") return { kind, callId: id as CallId, owner: owner!, epoch: Number(epoch), ring: ring! };
     return { kind };
+  }
+
+  /** The session is in use. @returns false when there is no such session of this principal */
+  async touch(sid: SessionId, principal: string): Promise<boolean> {
+    return (await this.#run("touch")(keys.session(sid), principal)) === 1;
   }
 
   /** @returns the new epoch, or 0 when somebody else has it or it is gone */

@@ -16,7 +16,7 @@ import { ToolFailure } from "../../shared/failure.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
 import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
-import type { Engine } from "./engine.ts";
+import type { ContainerState, Engine } from "./engine.ts";
 import { ProcessLedger } from "./process-ledger.ts";
 
 const SPAWN_TIMEOUT_MS = 10_000;
@@ -219,7 +219,12 @@ export class Sandbox {
 
   /** From the engine's events: its container ended. */
   async onContainerEnded(): Promise<void> {
-    const state = await this.deps.engine.inspect(this.containerId).catch(() => undefined);
+    let state: ContainerState | undefined;
+    try {
+      state = await this.deps.engine.inspect(this.containerId);
+    } catch {
+      return; // the engine is away and says nothing of the container; it is asked again when it is back
+    }
     if (state?.isRunning) return;
     if (!state) this.#die("removed");
     else this.#die(state.wasOomKilled ? "oom" : "exited");

@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import type { Outcome } from "../../shared/records.ts";
+import type { Outcome, Records } from "../../shared/records.ts";
 import {
   FencedError,
   type Lease,
@@ -15,6 +16,7 @@ import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** An outcome that is larger is only announced; whoever waits reads the record. */
 const MAX_INLINE_OUTCOME = 16 * 1024;
+const RETRY_MS = 1_000;
 
 /** What a tool's executor knows of its call. */
 export interface CallContext {
@@ -38,6 +40,8 @@ interface Running {
  */
 export class OwnedSession {
   readonly #running = new Map<CallId, Running>();
+  /** Started in this epoch and not recorded as ended: none of them is ever started again. */
+  readonly #started = new Set<CallId>();
   /** BullMQ jobs that wait for their call to end or detach. */
   readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
   #pulling: Promise<void> | undefined;
@@ -47,6 +51,7 @@ export class OwnedSession {
   constructor(
     private readonly deps: {
       scripts: SessionScripts;
+      records: Records;
       executors: ReadonlyMap<string, Executor>;
       log: Logger;
       onFenced: (session: OwnedSession) => void;
@@ -75,6 +80,7 @@ export class OwnedSession {
    */
   async answer(callId: CallId): Promise<string> {
     if (this.#isOver) return "gone";
+    this.settle(callId, "rung again"); // one job waits for a call, however often it is rung
     const settled = new Promise<string>((resolve) => {
       const waiting = this.#doorbells.get(callId) ?? [];
       waiting.push(resolve);
@@ -118,11 +124,23 @@ export class OwnedSession {
 
   #apply({ calls, cancels }: Ready): void {
     if (this.#isOver) return;
-    for (const call of calls) if (call.start && !this.#running.has(call.callId)) this.#start(call.callId, call.start);
+    for (const { callId, start } of calls) {
+      if (start) this.#start(callId, start);
+      else if (!this.#started.has(callId)) void this.#startUnknown(callId);
+    }
     for (const callId of cancels) this.#running.get(callId)?.abort.abort();
   }
 
+  /** The records say that the call runs, and we never started it: the answer that told us to was lost on the way. */
+  async #startUnknown(callId: CallId): Promise<void> {
+    const call = await this.deps.records.call(this.id, callId).catch(() => undefined); // the next pull tries again
+    if (this.#isOver || call?.state !== "running") return;
+    this.#start(callId, { tool: call.tool, args: call.args, msUntilDetach: call.detachAt - Date.now() });
+  }
+
   #start(callId: CallId, { tool, args, msUntilDetach }: NonNullable<ReadyCall["start"]>): void {
+    if (this.#started.has(callId)) return;
+    this.#started.add(callId);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
     const running: Running = { abort: new AbortController(), detachTimer };
     this.#running.set(callId, running);
@@ -138,16 +156,27 @@ export class OwnedSession {
     const failure = "failure" in outcome ? outcome.failure : undefined;
     const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
     const outcomeJson = JSON.stringify(outcome);
-    const ready = await this.deps.scripts.finish(this.id, this.lease, {
-      callId,
-      state,
-      outcome: outcomeJson,
-      event: this.#finishedEvent(callId, state, outcomeJson),
-    });
+    const event = this.#finishedEvent(callId, state, outcomeJson);
+    const ready = await this.#finish({ callId, state, outcome: outcomeJson, event });
+    if (!ready) return;
     this.#running.delete(callId);
+    this.#started.delete(callId); // it stands in no lane any more
     this.settle(callId, state);
     log.debug({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
     this.#apply(ready);
+  }
+
+  /** Tries until the end is recorded: a call whose end is lost would hold its lane for ever. */
+  async #finish(end: Parameters<SessionScripts["finish"]>[2]): Promise<Ready | undefined> {
+    for (;;) {
+      try {
+        return await this.deps.scripts.finish(this.id, this.lease, end);
+      } catch (error) {
+        this.#onScriptError(error);
+        if (this.#isOver || error instanceof FencedError) return undefined;
+        await sleep(RETRY_MS, undefined, { ref: false });
+      }
+    }
   }
 
   async #execute(callId: CallId, tool: string, args: string, signal: AbortSignal, log: Logger): Promise<Outcome> {

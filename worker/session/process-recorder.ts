@@ -1,14 +1,16 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { ProcessStatus } from "../../shared/records.ts";
-import type { Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { OutputWindow } from "./output-window.ts";
 
 /** Output of one process that Redis keeps; older bytes go first. */
 const KEEP_BYTES = 4 * 1024 * 1024;
 /** Larger chunks are only announced; whoever wants them reads the stream. */
 const MAX_INLINE_BYTES = 16 * 1024;
+const RETRY_MS = 1_000;
 
 export interface ProcessEnd {
   status: ProcessStatus;
@@ -46,7 +48,7 @@ export class ProcessRecorder {
   }
 
   output(offset: number, isStderr: boolean, data: Buffer): void {
-    const { scripts, sid, lease, callId, windows, onRecorded, onError } = this.deps;
+    const { callId, lease, windows, onRecorded } = this.deps;
     this.#sequence++;
     this.#bytes = offset + data.length;
     windows[isStderr ? "stderr" : "stdout"].push(data);
@@ -57,9 +59,23 @@ export class ProcessRecorder {
         : { case: "wake" as const, value: { sequence } };
     const event = create(SessionEventSchema, { callId, epoch: BigInt(lease.epoch), body });
     const chunk = { callId, sequence: this.#sequence, offset, isStderr, data };
-    scripts
-      .append(sid, lease, { ...chunk, event: Buffer.from(toBinary(SessionEventSchema, event)) }, KEEP_BYTES)
-      .then(() => onRecorded(offset + data.length), onError);
+    const bytes = { ...chunk, event: Buffer.from(toBinary(SessionEventSchema, event)) };
+    void this.#append(bytes).then((isRecorded) => isRecorded && onRecorded(offset + data.length));
+  }
+
+  /** Tries until the chunk is recorded: one that is not would stop the process at its window for ever. */
+  async #append(chunk: Parameters<SessionScripts["append"]>[2]): Promise<boolean> {
+    const { scripts, sid, lease, onError } = this.deps;
+    for (;;) {
+      try {
+        await scripts.append(sid, lease, chunk, KEEP_BYTES);
+        return true;
+      } catch (error) {
+        onError(error);
+        if (error instanceof FencedError) return false;
+        await sleep(RETRY_MS, undefined, { ref: false });
+      }
+    }
   }
 
   ended({ status, exitCode, signal, durationMs }: ProcessEnd): void {

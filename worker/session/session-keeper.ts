@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
@@ -15,6 +16,9 @@ import { SessionWorkspace } from "./session-workspace.ts";
 /** How often lanes are read although nobody rang, and how often idle sessions are looked for. */
 const READ_LANES_MS = 1_000;
 const EXPIRE_EVERY_PASSES = 5;
+/** How long a session waits for a Docker engine that went away. */
+const ENGINE_WAIT_MS = 45_000;
+const RETRY_MS = 500;
 
 const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
 const CLOSED = outcomeOf(new ToolFailure("SESSION_NOT_FOUND", "The session was closed before the call ended"));
@@ -28,6 +32,8 @@ const REASONS: Record<string, string> = {
 export class SessionKeeper extends PeriodicService {
   readonly #sessions = new Map<SessionId, OwnedSession>();
   readonly #records: Records;
+  readonly #releasing = new Set<OwnedSession>();
+  readonly #unremoved = new Set<Sandbox>();
   #passes = 0;
 
   constructor(
@@ -57,7 +63,8 @@ export class SessionKeeper extends PeriodicService {
   /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
   async adopt(sid: SessionId, epoch: number): Promise<void> {
     const record = await this.#records.session(sid);
-    if (record?.owner === this.options.worker && record.epoch === epoch) this.#hold(record);
+    if (record?.owner !== this.options.worker || record.epoch !== epoch) return;
+    if (this.#sessions.get(sid)?.lease.epoch !== epoch) this.#hold(record); // else it was handed to us twice
   }
 
   /** No call comes in any more; what is accepted goes on. */
@@ -68,6 +75,11 @@ export class SessionKeeper extends PeriodicService {
 
   get runningCalls(): number {
     return [...this.#sessions.values()].reduce((sum, session) => sum + session.runningCalls, 0);
+  }
+
+  /** Kills every process: the calls that wait for one end with a result that says so. */
+  killAll(): void {
+    for (const session of this.#sessions.values()) session.workspace.killAll();
   }
 
   /** Ends every session: containers, then records. */
@@ -81,22 +93,28 @@ export class SessionKeeper extends PeriodicService {
    */
   async release(sid: SessionId, end: { outcome?: string; asking?: CallId; answer?: string } = {}): Promise<void> {
     const session = this.#sessions.get(sid);
-    if (!session) return;
+    if (!session || this.#releasing.has(session)) return;
+    this.#releasing.add(session);
     session.end();
-    await this.#remove(session.workspace.container);
-    const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
-    await this.deps.scripts.release(sid, session.lease.epoch, { outcome: CLOSED, ...end });
-    await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+    try {
+      await this.#remove(session.workspace.container);
+      const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
+      await this.deps.scripts.release(sid, session.lease.epoch, { outcome: CLOSED, ...end });
+      await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+    } finally {
+      this.#releasing.delete(session);
+    }
     this.#drop(session);
   }
 
   #hold(record: SessionRecord): OwnedSession {
     const { scripts, executors, log } = this.deps;
+    const records = this.#records;
     const lease = { worker: this.options.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
     const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
-    const session = new OwnedSession({ scripts, executors, log, onFenced }, record.id, lease, workspace);
+    const session = new OwnedSession({ scripts, records, executors, log, onFenced }, record.id, lease, workspace);
     this.#sessions.set(record.id, session);
     void this.#provide(record, session);
     void session.ring();
@@ -104,25 +122,45 @@ export class SessionKeeper extends PeriodicService {
   }
 
   async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
-    const { pool, scripts, log } = this.deps;
+    const { scripts, log } = this.deps;
     let sandbox: Sandbox | undefined;
     try {
-      sandbox = await pool.take();
+      sandbox = await this.#takeSandbox(session);
       const { memoryMb, cpus, env, id: sessionId } = record;
       const epoch = BigInt(session.lease.epoch);
       await sandbox.claim({ sessionId, epoch, memoryMb, cpus, env, listener: session.workspace });
       const { workdir, containerId } = sandbox;
       const { image, diskMb, pids } = this.options;
       await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
+      if (!this.#isHeld(session)) throw new Error("the session was lost while its container was made ready");
       session.workspace.provide(sandbox);
     } catch (error) {
       log.error({ err: error, session: record.id }, "a session got no container");
-      await this.#remove(sandbox);
       session.workspace.fail(error);
+      void this.#remove(sandbox);
+      if (!this.#isHeld(session)) return; // it goes on in another epoch
       await this.release(record.id, { outcome: outcomeOf(toFailure(error)) }).catch((err: unknown) =>
         log.error({ err, session: record.id }, "a session without a container could not be ended"),
       );
     }
+  }
+
+  /** Waits out an engine that is away: sessions that are to go on in a fresh container do not end for that. */
+  async #takeSandbox(session: OwnedSession): Promise<Sandbox> {
+    const until = performance.now() + ENGINE_WAIT_MS;
+    for (;;) {
+      try {
+        return await this.deps.pool.take();
+      } catch (error) {
+        const isAway = error instanceof ToolFailure && error.code === "SANDBOX_UNAVAILABLE";
+        if (!isAway || performance.now() > until || !this.#isHeld(session)) throw error;
+        await sleep(RETRY_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  #isHeld(session: OwnedSession): boolean {
+    return this.#sessions.get(session.id) === session;
   }
 
   /** The container died while we own the session: the same session goes on in a fresh one, and says so once. */
@@ -160,10 +198,16 @@ export class SessionKeeper extends PeriodicService {
     this.deps.onReleased();
   }
 
+  /** What cannot be removed now is tried again with every look for idle sessions. */
   async #remove(sandbox: Sandbox | undefined): Promise<void> {
-    await sandbox
-      ?.remove()
-      .catch((err: unknown) => this.deps.log.warn({ err, container: sandbox.containerId }, "not removed"));
+    if (!sandbox) return;
+    try {
+      await sandbox.remove();
+      this.#unremoved.delete(sandbox);
+    } catch (err) {
+      this.#unremoved.add(sandbox);
+      this.deps.log.warn({ err, container: sandbox.containerId }, "a container was not removed; it is tried again");
+    }
   }
 
   /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */
@@ -174,12 +218,19 @@ export class SessionKeeper extends PeriodicService {
       [...this.#sessions.values()].map(async (session) => {
         await session.ring();
         for (const callId of session.idleDoorbells()) {
-          const call = await this.#records.call(session.id, callId);
-          if (!call || isFinalState(call.state) || call.state === "detached")
-            session.settle(callId, call?.state ?? "gone");
+          const state = await this.#records.callState(session.id, callId);
+          if (!state || isFinalState(state) || state === "detached") session.settle(callId, state ?? "gone");
         }
-        if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) await this.release(session.id);
+        if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) this.#releaseIdle(session);
       }),
     );
+    if (isExpiryPass) for (const sandbox of this.#unremoved) void this.#remove(sandbox);
+  }
+
+  /** Not awaited: a removal that hangs must not keep the other lanes from being read. */
+  #releaseIdle(session: OwnedSession): void {
+    this.release(session.id).catch((err: unknown) => {
+      this.log.warn({ err, session: session.id }, "an idle session was not ended; the next look tries again");
+    });
   }
 }

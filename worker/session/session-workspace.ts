@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
@@ -70,10 +71,6 @@ export class SessionWorkspace implements SandboxListener {
     return this.#sandbox;
   }
 
-  isLive(id: ProcessId): boolean {
-    return this.#live.has(id);
-  }
-
   endOf(id: ProcessId): Promise<ProcessEnd> | undefined {
     return this.#live.get(id)?.end;
   }
@@ -105,10 +102,17 @@ export class SessionWorkspace implements SandboxListener {
       await sandbox.spawn({ ...spec, processId });
     } catch (error) {
       this.#live.delete(processId);
+      // It may have started all the same: nothing that nobody follows shall go on.
+      if (error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")
+        void this.kill(processId, "SIGKILL").catch(() => {});
       recorder.ended({ status: "killed", exitCode: null, signal: null, durationMs: 0, outOfMemory: false });
       throw error;
     }
     return { end, recorder };
+  }
+
+  killAll(): void {
+    for (const id of this.#live.keys()) void this.kill(id, "SIGKILL").catch(() => {}); // gone with its container then
   }
 
   async kill(id: ProcessId, signal: string): Promise<void> {

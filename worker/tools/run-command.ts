@@ -44,7 +44,7 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
   const ended = await end;
   signal.removeEventListener("abort", kill);
   if (signal.aborted) throw new ToolFailure("CANCELLED", "The call was cancelled; its processes were killed");
-  const rest = `read_process("${processId}") has the rest`;
+  const rest = `read_process("${processId}") has the rest, the last 4 MiB of all at most`;
   return {
     ...describe(ended),
     stdout: windows.stdout.text(rest),

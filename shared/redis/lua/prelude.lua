@@ -2,6 +2,8 @@
 -- its hash slot. Every script is idempotent: ioredis sends a command again when the connection broke before its answer.
 local S = KEYS[1]
 local FINAL_TTL_S = 3600
+-- A large outcome (a file, say) does not stay that long: Redis's memory is for what goes on.
+local LARGE_OUTCOME, LARGE_TTL_S = 65536, 300
 
 local function now()
   local t = redis.call('TIME')
@@ -24,10 +26,12 @@ local function announce(id)
   redis.call('PUBLISH', S .. ':ev', string.char(10, #id) .. id)
 end
 
--- A call in a final state: out of the lane, its key freed if it never started, its record kept for an hour.
+-- A call in a final state: out of the lane, its key freed if it never started, its record kept for a while, without the
+-- arguments. A call with a key, and the session's create_session, stay as long as the session.
 local function end_call(id, state, outcome, started)
   local key = call_key(id)
   redis.call('HSET', key, 'state', state, 'outcome', outcome, 'ended_at', now())
+  redis.call('HDEL', key, 'args')
   if not started then
     local idempotency = redis.call('HGET', key, 'key')
     if idempotency and idempotency ~= '' then redis.call('HDEL', S .. ':keys', idempotency) end
@@ -36,8 +40,9 @@ local function end_call(id, state, outcome, started)
   redis.call('LREM', S .. ':ctl', 1, id)
   redis.call('SREM', S .. ':detached', id)
   redis.call('SREM', S .. ':cancels', id)
-  local kept = redis.call('HGET', key, 'key')
-  if not started or not kept or kept == '' then redis.call('EXPIRE', key, FINAL_TTL_S) end
+  local c = redis.call('HMGET', key, 'key', 'tool')
+  local is_kept = started and ((c[1] and c[1] ~= '') or c[2] == 'create_session')
+  if not is_kept then redis.call('EXPIRE', key, #outcome > LARGE_OUTCOME and LARGE_TTL_S or FINAL_TTL_S) end
 end
 
 local function end_process(id, status, exit_code, signal, duration, bytes)

@@ -18,7 +18,12 @@ close_all(redis.call('LRANGE', S .. ':lane', 0, -1))
 close_all(redis.call('LRANGE', S .. ':ctl', 0, -1))
 close_all(redis.call('SMEMBERS', S .. ':detached'))
 redis.call('HSET', S, 'state', 'closed', 'owner', '')
-for _, id in ipairs(redis.call('ZRANGE', S .. ':calls', 0, -1)) do redis.call('EXPIRE', call_key(id), 60) end
+local function expire_calls(ids)
+  for _, id in ipairs(ids) do redis.call('EXPIRE', call_key(id), 60) end
+end
+expire_calls(redis.call('ZRANGE', S .. ':calls', 0, -1)) -- the newest 1,000
+expire_calls(redis.call('HVALS', S .. ':keys'))
+expire_calls({ redis.call('HGET', S, 'create_call') })
 local function expire_processes(ids)
   for _, id in ipairs(ids) do
     redis.call('EXPIRE', S .. ':p:' .. id, 60)
