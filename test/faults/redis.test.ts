@@ -16,7 +16,7 @@ const INITIALIZE = {
   params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } },
 };
 
-describe("Redis that is not there at start", () => {
+describe("Redis that is not there", () => {
   const processes = useProcesses();
   const password = "not-there-yet";
   let port: number;
@@ -29,7 +29,7 @@ describe("Redis that is not there at start", () => {
   });
   after(() => redis?.stop());
 
-  it("makes every process say so and wait; they work as soon as it comes", async () => {
+  it("makes every process say so at start and wait; they work as soon as it comes", async () => {
     const coordinator = processes.launch("coordinator", env);
     const listening = coordinator.line(/"url":"([^"]+)","msg":"coordinator listens"/, START_MS);
     const complaint = coordinator.line(/Redis does not answer/, START_MS);
