@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { findTool, type Tool } from "../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../shared/failure.ts";
+import { isRedisAway } from "../shared/redis/connect.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { LaneCalls } from "./calls/lane-calls.ts";
 import type { CallMetrics } from "./metrics.ts";
@@ -75,7 +76,7 @@ export class ToolService {
   }
 
   #explain(error: unknown): ToolFailure {
-    if (error instanceof ToolFailure || this.deps.isStoreThere()) return toFailure(error);
+    if (error instanceof ToolFailure || (this.deps.isStoreThere() && !isRedisAway(error))) return toFailure(error);
     const message = "The server cannot reach its records now; whether the call was taken is unknown";
     return new ToolFailure("STORE_UNAVAILABLE", message, {
       cause: error,

@@ -10,6 +10,9 @@ const START_MS = 60_000;
 const STOP_MS = 70_000;
 const POLL_MS = 50;
 
+/** V8 lets its heap grow fourfold between full collections where it may become large, and half as much below 1 GB. */
+const NODE_FLAGS = ["--enable-source-maps", "--max-old-space-size=1024"];
+
 const main = (part: "coordinator" | "worker"): string =>
   fileURLToPath(new URL(`../../${part}/main.js`, import.meta.url)); // both are built into dist/
 
@@ -92,7 +95,7 @@ export class EmbeddedStack {
   #launch(part: "coordinator" | "worker", env: Record<string, string>): ManagedProcess {
     const name = `${part}-${++this.#started}`;
     const { folder } = this.options;
-    return new ManagedProcess(name, process.execPath, ["--enable-source-maps", main(part)], {
+    return new ManagedProcess(name, process.execPath, [...NODE_FLAGS, main(part)], {
       logFile: join(folder, `${name}.log`),
       env: {
         ...process.env,

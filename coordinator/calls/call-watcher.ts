@@ -64,7 +64,7 @@ export class CallWatcher implements Service {
     const isReady = subscriber.status === "ready"; // else it would wait out the outage, and the client with it
     const subscribed = isReady
       ? subscriber.subscribe(keys.events(sid))
-      : Promise.reject(new Error("Redis is away: nothing can be heard"));
+      : Promise.reject(new Error("Connection is closed."));
     const channel: Channel = { subscribed, listeners: new Map(), linger: undefined };
     this.#channels.set(sid, channel);
     subscribed.catch(() => this.#forget(sid, channel)); // whoever listens is told; the next call tries again

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import {
@@ -7,7 +8,6 @@ import {
   isLegacyRequest,
   type McpHttpHandler,
 } from "@modelcontextprotocol/server";
-import type { Request as HttpRequest, Response as HttpResponse } from "express";
 import type { Logger } from "pino";
 import type { ToolService } from "../tool-service.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
@@ -20,6 +20,9 @@ const KEEP_ALIVE_MS = 10_000;
 
 /** A client that sends too much may go on for so long: one that is cut off while it writes never sees why. */
 const LINGER_MS = 10_000;
+
+/** As a server sees it; `auth.clientId` is the principal. */
+export type McpRequest = IncomingMessage & { method: string; url: string; auth: AuthInfo };
 
 /** The one URL for both protocol eras: reads and parses a body once, and hands it to the leg that serves its era. */
 export class McpEndpoint {
@@ -53,8 +56,7 @@ export class McpEndpoint {
     this.#toFetch = toNodeHandler({ fetch }, { onerror });
   }
 
-  /** Express handler; `auth.clientId` is the principal. */
-  async handle(request: HttpRequest & { auth: AuthInfo }, response: HttpResponse): Promise<void> {
+  async handle(request: McpRequest, response: ServerResponse): Promise<void> {
     const body = await RequestBody.read(request, this.maxBodyBytes).catch(() => undefined);
     if (request.destroyed && !request.complete) return; // the client left in the middle of it
     if (body) return await this.#toFetch(request, response, body);

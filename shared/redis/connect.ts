@@ -51,6 +51,11 @@ export const whenReady = async (redis: Redis, signal?: AbortSignal): Promise<voi
   await ready;
 };
 
+/** Whether a command failed because Redis is away or was cut off, not because of the command. */
+export const isRedisAway = (error: unknown): boolean =>
+  error instanceof Error &&
+  (error.name === "MaxRetriesPerRequestError" || /^(Connection is closed|Stream isn't writeable)/.test(error.message));
+
 /** Ends the connection now. A command that is under way rejects. */
 export const closeRedis = async (redis: Redis): Promise<void> => {
   redis.disconnect();

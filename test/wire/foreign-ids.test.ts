@@ -34,7 +34,7 @@ describe("Ids of another principal", () => {
   const ids: Record<Id, string> = { session_id: "", call_id: "", process_id: "" };
   before(async () => {
     const config = parseConfig({ REDIS_URL: cluster.stack.redis.url, PORT: "0" });
-    coordinator = new Coordinator(config, silentLog, (request) => request.header("x-principal"));
+    coordinator = new Coordinator(config, silentLog, ({ headers }) => headers["x-principal"] as string);
     await coordinator.start();
     const readyz = `${coordinator.url}/readyz`;
     await eventually("the coordinator is ready", async () => (await send(readyz, { method: "GET" })).status === 200);
