@@ -71,7 +71,8 @@ export class ToolService {
     } finally {
       const durationMs = Math.round(performance.now() - caller.receivedAt);
       metrics.ended(name, code, durationMs);
-      log.info({ tool: name, ...ids, principal: caller.principal, code, durationMs }, "call answered");
+      const line = { tool: name, ...ids, principal: caller.principal, code, durationMs };
+      setImmediate(() => log.info(line, "call answered")); // its write would hold up the answer
     }
   }
 

@@ -16,6 +16,7 @@ import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** An outcome that is larger is only announced; whoever waits reads the record. */
 const MAX_INLINE_OUTCOME = 16 * 1024;
+const UNHEARD_MAX = 64;
 const RETRY_MS = 1_000;
 
 /** What a tool's executor knows of its call. */
@@ -44,6 +45,8 @@ export class OwnedSession {
   readonly #started = new Set<CallId>();
   /** BullMQ jobs that wait for their call to end or detach. */
   readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
+  /** States of calls that ended or detached before their doorbell came, the newest last. */
+  readonly #unheard = new Map<CallId, string>();
   #pulling: Promise<void> | undefined;
   #pullAgain = false;
   #isOver = false;
@@ -80,6 +83,8 @@ export class OwnedSession {
    */
   async answer(callId: CallId): Promise<string> {
     if (this.#isOver) return "gone";
+    const state = this.#unheard.get(callId);
+    if (state !== undefined) return state;
     this.settle(callId, "rung again"); // one job waits for a call, however often it is rung
     const settled = new Promise<string>((resolve) => {
       const waiting = this.#doorbells.get(callId) ?? [];
@@ -161,7 +166,7 @@ export class OwnedSession {
     if (!ready) return;
     this.#running.delete(callId);
     this.#started.delete(callId); // it stands in no lane any more
-    this.settle(callId, state);
+    this.#tell(callId, state);
     log.debug({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
     this.#apply(ready);
   }
@@ -192,6 +197,13 @@ export class OwnedSession {
     }
   }
 
+  /** Lets the call's doorbell go; a wake may have been so much faster that it comes only now. */
+  #tell(callId: CallId, state: string): void {
+    if (!this.#doorbells.has(callId)) this.#unheard.set(callId, state);
+    this.settle(callId, state);
+    if (this.#unheard.size > UNHEARD_MAX) this.#unheard.delete(this.#unheard.keys().next().value!);
+  }
+
   #finishedEvent(callId: CallId, state: string, outcome: string): Buffer {
     const outcomeJson = outcome.length <= MAX_INLINE_OUTCOME ? outcome : "";
     const body = { case: "finished" as const, value: { state, outcomeJson } };
@@ -204,7 +216,7 @@ export class OwnedSession {
     if (this.#isOver) return;
     try {
       const ready = await this.deps.scripts.detach(this.id, this.lease, callId);
-      this.settle(callId, "detached");
+      this.#tell(callId, "detached");
       this.#apply(ready);
     } catch (error) {
       this.#onScriptError(error);

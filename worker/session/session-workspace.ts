@@ -135,7 +135,7 @@ export class SessionWorkspace implements SandboxListener {
       outOfMemory: exit.outOfMemory,
     };
     this.#end(processId as ProcessId, { status, ...end });
-    this.#sandbox?.ackExit(processId);
+    setImmediate(() => this.#sandbox?.ackExit(processId)); // nobody waits for it, but somebody for the call's end
   }
 
   /** The agent came back after it was killed; everything else in the container was killed with it. */
