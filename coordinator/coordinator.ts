@@ -30,6 +30,9 @@ import { ProcessTools } from "./tools/process-tools.ts";
 import { RecordTools } from "./tools/record-tools.ts";
 import { WorkerReaper } from "./worker-reaper.ts";
 
+/** How often a stopping replica lets go of connections whose answer was sent. */
+const CLOSE_IDLE_MS = 50;
+
 /** One coordinator replica, wired. It listens at once; `/readyz` says when Redis is there. */
 export class Coordinator implements Service {
   readonly #server: Server;
@@ -117,8 +120,9 @@ export class Coordinator implements Service {
     this.#starting.abort();
     this.#lane.drain();
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeIdleConnections();
+    const closing = setInterval(() => this.#server.closeIdleConnections(), CLOSE_IDLE_MS); // also those that become idle
     await Promise.race([closed, sleep(this.config.DRAIN_MS, undefined, { ref: false })]);
+    clearInterval(closing);
     await this.#mcp.close();
     this.#server.closeAllConnections();
     await closed;

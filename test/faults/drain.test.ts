@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -29,6 +31,30 @@ describe("SIGTERM", () => {
     expect(await containersOf(stack.deployment)).to.deep.equal([]);
   });
 
+  it("of a coordinator waits for its answers, not for connections that its clients keep open", async () => {
+    const patient = await stack.addCoordinator({ DRAIN_MS: "600000" });
+    const url = new URL(stack.urls[1] ?? "");
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const body = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "initialize",
+      params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } },
+    });
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const outgoing = request(url, { method: "POST", headers: { ...headers, "content-length": body.length }, agent });
+    outgoing.write(body.slice(0, 10));
+    await once(outgoing, "socket");
+    const stopping = patient.line(/"msg":"stopping"/, STOP_MS);
+    const code = patient.stop(STOP_MS);
+    await stopping;
+    outgoing.end(body.slice(10));
+    const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+    expect(answer.resume().statusCode).to.equal(200);
+    expect(await code).to.equal(0);
+    agent.destroy();
+  });
+
   it("of a worker gives running commands their grace, takes no new ones, and ends the rest", async () => {
     const worker = await stack.addWorker({ DRAIN_MS: "2000" });
     await stack.workers.shift()?.stop(STOP_MS);
@@ -47,7 +73,7 @@ describe("SIGTERM", () => {
     const late = await client.call("run_command", { session_id: short?.session_id, command: "true" });
     expect(failureOf(late)).to.equal("SESSION_NOT_FOUND");
     const cut = await long?.answer;
-    expect(cut?.isError, cut?.text).to.equal(true);
+    expect(cut?.isError || cut?.structured.status === "killed", cut?.text).to.equal(true);
     expect(await code).to.equal(0);
     expect(await containersOf(stack.deployment)).to.deep.equal([]);
     await client.close();

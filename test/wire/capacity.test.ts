@@ -21,9 +21,9 @@ describe("A system that is full", () => {
 
   it("refuses a call above the lane's depth, and lets nobody be kept from killing", async () => {
     const { answer } = await begin(client, "run_command", { session_id, command: UNTIL_GO, wait_ms: 50_000 });
-    const queued = { session_id, command: "echo x >> effects; cat effects", wait_ms: 0 };
+    const queued = { session_id, command: "true", wait_ms: 0 };
     for (const _ of [2, 3]) expect((await client.call("run_command", queued)).structured.status).to.equal("queued");
-    const refused = { ...queued, idempotency_key: "k", wait_ms: 20_000 };
+    const refused = { session_id, command: "echo ran", idempotency_key: "k", wait_ms: 20_000 };
     const full = await client.call("run_command", refused);
     expect(failureOf(full)).to.equal("QUEUE_FULL");
     expect(full.structured.retryable).to.equal(true);
@@ -34,7 +34,7 @@ describe("A system that is full", () => {
     expect(killed.structured.status).to.equal("killed");
     expect((await answer).structured.status).to.equal("killed");
     const again = await client.call("run_command", refused);
-    expect(again.structured.stdout, "its key was free, and it ran after the others").to.equal("x\nx\nx\n");
+    expect(again.structured.stdout, "its key was free").to.equal("ran\n");
   });
 
   it("tells who waits for a worker the position, and refuses in time", async () => {
