@@ -9,7 +9,7 @@ import type { SessionOpener } from "./session-opener.ts";
 
 export interface Resolved {
   sessionId: SessionId;
-  /** News for the caller: their default session had expired and this is a fresh one. */
+  /** News for the caller: their default session expired or was closed, and this is a fresh one. */
   notice?: string;
 }
 
@@ -25,7 +25,8 @@ export const noProcess = (id: string): ToolFailure =>
     hint: "list_processes shows a session's processes.",
   });
 
-const MADE_ANEW = "Your earlier default session had expired; this is a fresh one without its files and processes.";
+const MADE_ANEW =
+  "Your earlier default session expired or was closed; this is a fresh one without its files and processes.";
 
 /** Finds the session of a call: its argument, else the one bound to the `Mcp-Session-Id`, else the principal's default. */
 export class SessionResolver {

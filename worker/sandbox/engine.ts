@@ -116,7 +116,9 @@ export class Engine {
   /** Whether a container, which need not run, has this file. */
   async hasFile(id: string, path: string): Promise<boolean> {
     try {
-      await this.#call(`look into container ${short(id)}`, () => this.docker.getContainer(id).infoArchive({ path }));
+      const look = () => this.docker.getContainer(id).infoArchive({ path });
+      const response = (await this.#call(`look into container ${short(id)}`, look)) as NodeJS.ReadableStream;
+      response.resume(); // an answer that nobody reads keeps its connection, and the process, for ever
       return true;
     } catch (error) {
       if (statusOf(error) === 404) return false;

@@ -1,0 +1,77 @@
+import { expect } from "chai";
+import { newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
+import { Records } from "../../shared/records.ts";
+import { type Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { silentLog, useRedis } from "../../test/support/use-redis.ts";
+import { type Executor, OwnedSession } from "./owned-session.ts";
+import { SessionWorkspace } from "./session-workspace.ts";
+
+describe("OwnedSession", () => {
+  const server = useRedis();
+  let scripts: SessionScripts;
+  let records: Records;
+  let sid: SessionId;
+  let lease: Lease;
+  let runs: string[];
+  let session: OwnedSession;
+
+  beforeEach(async () => {
+    scripts = new SessionScripts(server.redis);
+    records = new Records(server.redis);
+    sid = newSessionId();
+    runs = [];
+    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
+    await scripts.open(sid, create, { principal: "ann", memory_mb: 512, cpus: 1, idle_ms: 60_000, env: "{}" });
+    lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
+    const note: Executor = async (args, { callId }) => {
+      runs.push(callId);
+      return { seen: args };
+    };
+    const executors = new Map<string, Executor>([
+      ["create_session", note],
+      ["write_file", note],
+    ]);
+    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const onFenced = (fenced: OwnedSession): void => fenced.end();
+    session = new OwnedSession({ scripts, records, executors, log: silentLog, onFenced }, sid, lease, workspace);
+  });
+  afterEach(() => session.end());
+
+  const submit = async () => {
+    const callId = newCallId(sid);
+    const call = { principal: "ann", tool: "write_file", class: "lane", mutates: true, waitMs: 60_000 } as const;
+    const rest = { args: '{"a":1}', argsHash: callId, key: "", maxDepth: 10, label: "" };
+    await scripts.submit(sid, { callId, ...call, ...rest });
+    return callId;
+  };
+  const done = async (callId: Awaited<ReturnType<typeof submit>>) =>
+    await eventually("the call is done", async () => (await records.callState(sid, callId)) === "done");
+
+  it("starts a call whose start was told in an answer that got lost, and starts it once", async () => {
+    const callId = await submit();
+    await scripts.next(sid, lease); // the answer that never came: create_session is running now
+    await session.ring();
+    await session.ring();
+    await done(callId);
+    expect(runs.filter((run) => run === callId)).to.have.length(1);
+    expect(runs).to.have.length(2);
+    expect((await records.call(sid, callId))?.outcome).to.deep.equal({ result: { seen: { a: 1 } } });
+  });
+
+  it("answers a doorbell when its call ended, an older one when the call is rung again", async () => {
+    const callId = await submit();
+    const [first, second] = [session.answer(callId), session.answer(callId)];
+    expect(await first).to.equal("rung again");
+    expect(await second).to.equal("done");
+  });
+
+  it("ends when the records name another epoch, and writes nothing more", async () => {
+    const to = { owner: "w_two", state: "starting" as const, notice: "n", unknown: "{}", reset: "{}" };
+    await scripts.lose(sid, lease.epoch, to);
+    const callId = await submit();
+    await session.ring();
+    expect(await session.answer(callId)).to.equal("gone");
+    expect(runs).to.deep.equal([]);
+  });
+});
