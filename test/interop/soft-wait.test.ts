@@ -32,8 +32,11 @@ describe("Calls that outlive their wait", () => {
     const { status, call_id, process_id } = await run({ command: UNTIL_GO, wait_ms: 200 });
     expect(status).to.equal("running");
     expect(process_id).to.match(/^proc_/);
-    const running = (await client.call("get_call", { call_id })).structured;
-    expect(running).to.include({ tool: "run_command", state: "detached", process_id });
+    const detached = await eventually("its worker has detached it", async () => {
+      const { structured } = await client.call("get_call", { call_id });
+      return structured.state === "detached" ? structured : undefined;
+    });
+    expect(detached).to.include({ tool: "run_command", process_id });
 
     await go();
     const { structured } = await client.call("get_call", { call_id, wait_ms: 20_000 });
