@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { connectModern, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
-const CALLS = 12;
+const CALLS = 7;
 const CUT_EVERY_MS = 60;
 
 describe("Redis connections that are cut again and again", () => {
