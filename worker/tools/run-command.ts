@@ -24,7 +24,6 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
   const limit = args.max_output_bytes ?? OUTPUT_BYTES.default;
   const windows = { stdout: new OutputWindow(limit), stderr: new OutputWindow(limit) };
   const timeoutMs = args.timeout_ms ?? (args.background ? 0 : DEFAULT_TIMEOUT_MS);
-  signal.throwIfAborted();
   const { end, recorder } = await workspace.spawn(
     callId,
     {
