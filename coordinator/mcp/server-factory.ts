@@ -8,6 +8,8 @@ import { ProgressNotifier } from "./progress-notifier.ts";
 const INSTRUCTIONS =
   "Runs code in isolated Linux sandboxes. run_command, write_file and the other tools work in your default session at once; make more with create_session. A call that outlives its wait goes on: follow it with get_call or read_process.";
 
+const offered = toolList(["full"]);
+
 /** What one HTTP request says of its caller, before any tool is named. */
 export interface RequestContext {
   era: "modern" | "legacy";
@@ -24,7 +26,7 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
     { name: "codegen-mcp", title: "codegen-mcp", version: VERSION },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
-  server.setRequestHandler("tools/list", () => ({ tools: toolList }));
+  server.setRequestHandler("tools/list", () => ({ tools: offered }));
   server.setRequestHandler("tools/call", async ({ params }, ctx) => {
     const { id, _meta, signal, notify } = ctx.mcpReq;
     const token = _meta?.progressToken;

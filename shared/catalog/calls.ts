@@ -15,19 +15,16 @@ export const getCall = defineTool({
   name: "get_call",
   title: "Get call",
   description:
-    "Look up an earlier call by its id: its state, times and, once it is over, the result or failure that the tool itself would have returned. With wait_ms it waits for the end. Works after a lost connection.",
+    "Look up a call by id: state, times and, once over, the result or failure of the tool itself. wait_ms waits for its end. Works after a lost connection.",
   class: "record",
+  toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
-    call_id: z.string().max(64).describe("The call, as an earlier answer named it."),
-    wait_ms: z.int().min(0).max(WAIT_MS.max).default(0).describe("Wait up to this long, in ms, for its end."),
-    cursor: z
-      .string()
-      .max(64)
-      .optional()
-      .describe('Also return the output of the call\'s process from this cursor on; "0" for its start.'),
+    call_id: z.string().max(64).describe("As an earlier answer named it."),
+    wait_ms: z.int().min(0).max(WAIT_MS.max).default(0).describe("Wait up to this long for its end."),
+    cursor: z.string().max(64).optional().describe('Also its output from this cursor on; "0": the start.'),
     session_id: sessionId,
   }),
   output: z.object({
@@ -45,14 +42,15 @@ export const listCalls = defineTool({
   name: "list_calls",
   title: "List calls",
   description:
-    "List a session's calls, newest first: id, tool, state and times. Use it to find a call whose answer was lost, then get_call for its result. Finished calls stay for an hour.",
+    "List a session's calls, newest first: id, tool, state, times. Finds a call whose answer was lost. Finished ones stay an hour.",
   class: "record",
+  toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
     session_id: sessionId,
-    limit: z.int().min(1).max(200).default(50).describe("The most calls to return."),
+    limit: z.int().min(1).max(200).default(50).describe("At most so many."),
   }),
   output: z.object({ calls: z.array(z.object(call)).optional(), truncated: z.boolean().optional() }),
 });

@@ -1,16 +1,21 @@
 import { expect } from "chai";
-import { findTool, toolList, tools } from "./index.ts";
+import { findTool, TOOLSETS, type Toolset, toolList, tools } from "./index.ts";
 
-const LIST_LIMIT = 32 * 1024;
+const size = (toolsets: readonly Toolset[]): number => {
+  const list = toolList(toolsets);
+  const bytes = Buffer.byteLength(JSON.stringify({ tools: list }));
+  console.log(`      tools/list of ${toolsets.join()} has ${bytes} bytes for ${list.length} tools`);
+  return bytes;
+};
 
 describe("the tool catalog", () => {
-  it("stays below 32 KB on the wire", () => {
-    const size = Buffer.byteLength(JSON.stringify({ tools: toolList }));
-    console.log(`      tools/list has ${size} bytes for ${toolList.length} tools`);
-    expect(size).to.be.below(LIST_LIMIT);
+  it("stays below 32 KB on the wire, its core below 14 KB", () => {
+    expect(size(["core"])).to.be.below(14 * 1024);
+    expect(size(["full"])).to.be.below(32 * 1024);
+    expect(size(TOOLSETS)).to.be.below(32 * 1024);
   });
 
-  for (const tool of toolList) {
+  for (const tool of toolList(TOOLSETS)) {
     it(`describes ${tool.name} and each of its arguments`, () => {
       expect(tool.description.length).to.be.at.least(80);
       const properties = tool.inputSchema.properties as Record<string, { description?: string; anyOf?: unknown }>;

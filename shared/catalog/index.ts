@@ -1,9 +1,10 @@
-import { z } from "zod";
 import { getCall, listCalls } from "./calls.ts";
 import { listFiles, readFile, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import type { Tool } from "./tool.ts";
+import { offeredBy, type Toolset } from "./toolsets.ts";
+import { inputSchema, outputSchema } from "./wire-schema.ts";
 
 /** Every tool, in the order that `tools/list` shows. */
 export const tools: readonly Tool[] = [
@@ -25,23 +26,8 @@ export const tools: readonly Tool[] = [
 const byName = new Map(tools.map((tool) => [tool.name, tool]));
 export const findTool = (name: string): Tool | undefined => byName.get(name);
 
-type ObjectSchema = { type: "object"; [key: string]: unknown };
-const inputSchema = (schema: z.ZodObject): ObjectSchema => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
-  return rest as ObjectSchema;
-};
-/** Open: a newer worker may answer with a field that this coordinator does not know yet. */
-const outputSchema = (schema: z.ZodObject): ObjectSchema => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-    },
-  });
-  return rest as ObjectSchema;
-};
-
-/** `tools/list` as it goes on the wire, built once. */
-export const toolList = tools.map(({ name, title, description, mutates, destructive, idempotent, input, output }) => ({
+/** One tool as it goes on the wire. */
+const listed = ({ name, title, description, mutates, destructive, idempotent, input, output }: Tool) => ({
   name,
   title,
   description,
@@ -53,9 +39,17 @@ export const toolList = tools.map(({ name, title, description, mutates, destruct
     idempotentHint: idempotent,
     openWorldHint: false,
   },
-}));
+});
+const wireTools = tools.map((tool) => ({ toolset: tool.toolset, tool: listed(tool) }));
+
+/** `tools/list` of a choice of toolsets. Build it once a choice, not once a request. */
+export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[] => {
+  const offered = offeredBy(chosen);
+  return wireTools.filter(({ toolset }) => offered.has(toolset)).map(({ tool }) => tool);
+};
 
 export * from "./tool.ts";
+export * from "./toolsets.ts";
 export {
   closeSession,
   createSession,

@@ -11,7 +11,7 @@ import {
   waitMs,
 } from "./tool.ts";
 
-const processId = z.string().max(64).describe("The process, as run_command returned it.");
+const processId = z.string().max(64).describe("As run_command returned it.");
 export const SIGNALS = ["SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
 const processEnd = {
@@ -24,8 +24,9 @@ export const runCommand = defineTool({
   name: "run_command",
   title: "Run command",
   description:
-    "Run a bash command in the session and get its exit code, stdout and stderr. A command that outlives wait_ms goes on: follow it with read_process or get_call. Use background for servers. A command that fails, times out or is killed is a normal result.",
+    "Run bash in the session: exit code, stdout, stderr. What outlives wait_ms goes on: follow it with read_process or get_call. Use background for servers. Failing, timing out and being killed are normal results.",
   class: "lane",
+  toolset: "core",
   mutates: true,
   destructive: true,
   idempotent: false,
@@ -35,24 +36,24 @@ export const runCommand = defineTool({
       .min(1)
       .max(1_000_000)
       .refine((text) => !text.includes("\0"), "must not contain a NUL character")
-      .describe("Bash command line, or a whole script."),
-    cwd: path.optional().describe("Directory to run in, relative to the workdir or absolute."),
-    env: environment.optional().describe("Extra environment variables."),
-    stdin: z.string().max(1_000_000).optional().describe("Text for its standard input, which is closed after it."),
+      .describe("Command line or script."),
+    cwd: path.optional().describe("Directory; default: the workdir."),
+    env: environment.optional().describe("Extra variables."),
+    stdin: z.string().max(1_000_000).optional().describe("Its standard input, then closed."),
     wait_ms: waitMs,
     timeout_ms: z
       .int()
       .min(1)
       .max(1_800_000)
       .optional()
-      .describe("Kill the whole process tree after this time. 120000 by default; none for background."),
-    background: z.boolean().default(false).describe("Answer as soon as it started; it lives until the session ends."),
+      .describe("Kill its process tree then. Default 120000; background: none."),
+    background: z.boolean().default(false).describe("Answer once started; lives as long as the session."),
     max_output_bytes: z
       .int()
       .min(1_000)
       .max(OUTPUT_BYTES.max)
       .default(OUTPUT_BYTES.default)
-      .describe("The most bytes of stdout and of stderr to return; the middle is left out first."),
+      .describe("Of stdout and of stderr each; the middle is cut."),
     session_id: sessionId,
     idempotency_key: idempotencyKey,
   }),
@@ -73,22 +74,18 @@ export const readProcess = defineTool({
   name: "read_process",
   title: "Read process output",
   description:
-    "Read a process's output from a cursor on (stdout and stderr as they came), and its status. With wait_ms it waits for new output or the end. Works while it runs, after it ended, and after a lost connection.",
+    "Read a process's status and output (stdout and stderr as they came) from a cursor on. wait_ms waits for news. Works while it runs, after its end and after a lost connection.",
   class: "record",
+  toolset: "core",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
     process_id: processId,
-    cursor: z.string().max(64).optional().describe("next_cursor of an earlier answer; without it, from the start."),
-    wait_ms: z
-      .int()
-      .min(0)
-      .max(WAIT_MS.max)
-      .default(0)
-      .describe("Wait up to this long, in ms, while there is nothing new."),
-    tail_lines: z.int().min(1).max(10_000).optional().describe("Only the last lines of what there is."),
-    grep: z.string().max(1_000).optional().describe("Only lines that match this regular expression."),
+    cursor: z.string().max(64).optional().describe("An earlier next_cursor; default: the start."),
+    wait_ms: z.int().min(0).max(WAIT_MS.max).default(0).describe("Wait up to this long for news."),
+    tail_lines: z.int().min(1).max(10_000).optional().describe("Only the last lines."),
+    grep: z.string().max(1_000).optional().describe("Only lines that match this regex."),
     session_id: sessionId,
   }),
   output: z.object({
@@ -107,14 +104,15 @@ export const killProcess = defineTool({
   name: "kill_process",
   title: "Kill process",
   description:
-    "Signal a process at once, ahead of waiting calls. SIGTERM (default) and SIGKILL end it and everything it started, children that left its process group included; other signals only go to its process group.",
+    "Signal a process at once, ahead of waiting calls. SIGTERM (default) and SIGKILL end it with all that it started; other signals go to its process group.",
   class: "control",
+  toolset: "core",
   mutates: true,
   destructive: true,
   idempotent: true,
   input: z.strictObject({
     process_id: processId,
-    signal: z.enum(SIGNALS).default("SIGTERM").describe("Signal to send."),
+    signal: z.enum(SIGNALS).default("SIGTERM").describe("The signal."),
     session_id: sessionId,
   }),
   output: z.object({ ...answer, process_id: z.string().optional(), ...processEnd }),
@@ -124,14 +122,15 @@ export const listProcesses = defineTool({
   name: "list_processes",
   title: "List processes",
   description:
-    "List the processes that run_command started in a session, newest first: id, command, status, exit code, start time and bytes of output. Finished ones stay listed for an hour.",
+    "List what run_command started in a session, newest first: id, command, status, exit code, bytes of output. Finished ones stay an hour.",
   class: "record",
+  toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
     session_id: sessionId,
-    limit: z.int().min(1).max(200).default(50).describe("The most processes to return."),
+    limit: z.int().min(1).max(200).default(50).describe("At most so many."),
   }),
   output: z.object({
     processes: z

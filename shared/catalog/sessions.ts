@@ -21,25 +21,27 @@ export const createSession = defineTool({
   name: "create_session",
   title: "Create session",
   description:
-    "Make a fresh, isolated Linux sandbox (own container and workspace; Python 3 with pip and pytest, Node.js, git, ripgrep) and get its session_id and workdir. Pass that id to other tools; they use one default session if you pass none.",
+    "Make a fresh Linux sandbox (own container and workspace; Python 3 with pytest, Node.js, git, ripgrep). Pass its session_id to other tools; they use one default session if you pass none.",
   class: "lane",
+  toolset: "core",
   mutates: true,
   destructive: false,
   idempotent: false,
   input: z.strictObject({
-    env: environment.optional().describe("Environment variables for every command of the session."),
-    memory_mb: z.int().min(64).max(8192).default(512).describe("Memory for its processes, in MiB."),
-    cpus: z.number().min(0.1).max(16).default(1).describe("Share of CPU cores; 0.5 is half a core."),
+    env: environment.optional().describe("Variables for all its commands."),
+    memory_mb: z.int().min(64).max(8192).default(512).describe("Memory of its processes, MiB."),
+    cpus: z.number().min(0.1).max(16).default(1).describe("CPU cores; 0.5 is half of one."),
     idle_timeout_s: z
       .int()
       .min(10)
       .max(86_400)
       .default(1800)
-      .describe("Seconds without any call after which the session and its files are removed."),
+      .describe("Removed with its files after so long without a call."),
     idempotency_key: idempotencyKey,
   }),
   output: z.object({
     ...answer,
+    session_id: z.string().optional(),
     workdir: z.string().optional(),
     image: z.string().optional(),
     limits: limits.optional(),
@@ -51,8 +53,9 @@ export const getSession = defineTool({
   name: "get_session",
   title: "Get session",
   description:
-    "Show one session: its state, working directory, limits, the worker that runs it, how many calls and processes are open, and when it expires if it stays idle.",
+    "Show a session: state, workdir, limits, worker, open calls and processes, and when it expires if it stays idle.",
   class: "record",
+  toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
@@ -64,14 +67,15 @@ export const listSessions = defineTool({
   name: "list_sessions",
   title: "List sessions",
   description:
-    "List your sessions that still exist, newest first, with their state and expiry. Use it to find a session again after losing its id. The count is bounded by limit.",
+    "List your sessions, newest first, with state and expiry. Use it to find a session again after losing its id.",
   class: "record",
+  toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
     session_id: sessionId.describe("Only this session."),
-    limit: z.int().min(1).max(200).default(50).describe("The most sessions to return."),
+    limit: z.int().min(1).max(200).default(50).describe("At most so many."),
   }),
   output: z.object({ sessions: z.array(z.object(session)).optional(), truncated: z.boolean().optional() }),
 });
@@ -80,11 +84,12 @@ export const closeSession = defineTool({
   name: "close_session",
   title: "Close session",
   description:
-    "End a session now: its processes are killed and its files, container and records are removed for good. Calls that still run or wait in it fail. Copy out what you need first.",
+    "End a session now: its processes are killed, its files and container removed for good. Its open calls fail. Copy out what you need first.",
   class: "control",
+  toolset: "core",
   mutates: true,
   destructive: true,
   idempotent: true,
-  input: z.strictObject({ session_id: z.string().max(64).describe("The session to end.") }),
+  input: z.strictObject({ session_id: z.string().max(64).describe("Which to end.") }),
   output: z.object({ ...answer, closed: z.boolean().optional() }),
 });

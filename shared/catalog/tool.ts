@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Toolset } from "./toolsets.ts";
 
 /**
  * How a tool is served. `record`: any coordinator answers from Redis. `control`: written durably, then its session's
@@ -12,6 +13,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   title: string;
   description: string;
   class: ToolClass;
+  /** The smallest toolset that offers it. */
+  toolset: Toolset;
   /** Whether it changes the session: such calls take an `idempotency_key` and run alone in their lane. */
   mutates: boolean;
   destructive: boolean;
@@ -32,23 +35,14 @@ export const OUTPUT_BYTES = { default: 30_000, max: 1_000_000 } as const;
 /** Content of one `write_file`, and of one raw `read_file`. */
 export const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
-export const sessionId = z
-  .string()
-  .max(64)
-  .optional()
-  .describe("Session to use; without it, your default session, made on first use.");
-export const idempotencyKey = z
-  .string()
-  .min(1)
-  .max(128)
-  .optional()
-  .describe("Repeat a call safely: the same key and arguments return the first call's result.");
+export const sessionId = z.string().max(64).optional().describe("Default: your own session.");
+export const idempotencyKey = z.string().min(1).max(128).optional().describe("Repeats safely: same key, same result.");
 export const waitMs = z
   .int()
   .min(0)
   .max(WAIT_MS.max)
   .default(WAIT_MS.default)
-  .describe("How long to wait for the end, in ms; past it the call goes on and the answer says how to follow it.");
+  .describe("Wait this long for the end; then it goes on.");
 export const path = z
   .string()
   .min(1)
@@ -63,6 +57,5 @@ export const environment = z
 export const answer = {
   status: z.string().optional(),
   call_id: z.string().optional(),
-  session_id: z.string().optional(),
   notice: z.string().optional(),
 };
