@@ -25,6 +25,7 @@ import { LegacyLeg } from "./mcp/legacy-leg.ts";
 import { McpSessions } from "./mcp/mcp-sessions.ts";
 import { RedisEventBus } from "./mcp/redis-event-bus.ts";
 import { CallMetrics } from "./metrics.ts";
+import { RecordSweeper } from "./record-sweeper.ts";
 import { ToolService } from "./tool-service.ts";
 import { ProcessTools } from "./tools/process-tools.ts";
 import { RecordTools } from "./tools/record-tools.ts";
@@ -88,7 +89,8 @@ export class Coordinator implements Service {
     this.#mcp = new McpEndpoint({ tools, legacy, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
-    this.#services = [watcher, doorbells, memory, keeper, reaper, bus];
+    const sweeper = new RecordSweeper({ redis, opener, log });
+    this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus];
 
     const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;

@@ -11,6 +11,8 @@ import type { SessionScripts } from "../shared/redis/session-scripts.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
 
 const EVERY_MS = 500;
+/** How long it is known that a worker is over. What is found of it later goes by its age. */
+const REMEMBER_ENDED_MS = 86_400_000;
 /** A pass that comes later than this after the last one proves nothing about the time between. */
 const MAX_GAP_MS = 2_000;
 
@@ -67,6 +69,8 @@ export class WorkerReaper extends PeriodicService {
     const queue = new Queue(callQueueOf(worker), { ...queueOptions, connection: queueRedis });
     await queue.obliterate({ force: true });
     await queue.close();
+    await redis.zadd(keys.endedWorkers, Date.now(), worker);
+    await redis.zremrangebyscore(keys.endedWorkers, "-inf", Date.now() - REMEMBER_ENDED_MS);
     await redis.srem(keys.workers, worker);
     await redis.del(keys.worker(worker), keys.workerSessions(worker));
     this.#observed.delete(worker);
@@ -75,6 +79,8 @@ export class WorkerReaper extends PeriodicService {
   async #takeBack(sid: SessionId, worker: string): Promise<void> {
     const { scripts, opener } = this.deps;
     const session = await this.#records.session(sid);
+    const isUnplaced = session?.owner === "" && session.state === "queued"; // whoever took it back died before this
+    if (isUnplaced) await opener.enqueue(sid, session.principal);
     if (session?.owner !== worker) return;
     if (session.state === "closing")
       return await opener.refuse(sid, session.principal, "The session was closing", session.epoch);

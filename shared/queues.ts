@@ -7,6 +7,9 @@ export const PLACE_QUEUE = "place";
 /** One queue per worker incarnation: its calls, and nobody else's. BullMQ allows no colon in a name. */
 export const callQueueOf = (incarnation: string): string => `calls-${incarnation}`;
 
+/** The incarnation whose queue a Redis key belongs to; "" for any other key. */
+export const incarnationOfQueueKey = (key: string): string => /^\{cgq\}:calls-(w_[0-9a-z]+):/.exec(key)?.[1] ?? "";
+
 /** What a job holds: only who rings. The truth about the call stands in its record. */
 export interface Doorbell {
   /** Absent in the place queue, where a job says only that somebody waits. */

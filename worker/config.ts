@@ -22,6 +22,10 @@ const Env = CommonEnv.extend({
   /** Sockets to the containers live here; in a container, mount the same host path at the same place. */
   RUN_DIR: z.string().default("/run/codegen-mcp"),
   AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
+  /** How often this host is looked through for what crashed workers left. */
+  SWEEP_MS: z.coerce.number().int().min(100).default(5_000),
+  /** What neither a record nor a live worker claims is removed when it is older than this. */
+  ORPHAN_AGE_MS: z.coerce.number().int().min(1_000).default(600_000),
   /** How long a stop lets running calls go on. */
   DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
 }).refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" });

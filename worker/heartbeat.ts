@@ -28,6 +28,7 @@ export class Heartbeat extends PeriodicService {
     await super.stop();
     const { redis } = this.deps;
     const { worker } = this.options;
+    await redis.zadd(keys.endedWorkers, Date.now(), worker);
     await redis.srem(keys.workers, worker);
     await redis.del(keys.worker(worker), keys.workerSessions(worker));
   }

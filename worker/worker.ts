@@ -9,6 +9,7 @@ import { Records } from "../shared/records.ts";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
+import { StoreIdentity } from "../shared/redis/store-identity.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
 import { VERSION } from "../shared/version.ts";
 import { CallConsumer } from "./call-consumer.ts";
@@ -21,6 +22,7 @@ import { SandboxHost } from "./sandbox/sandbox-host.ts";
 import { SandboxPool } from "./sandbox/sandbox-pool.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
+import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
 import { killProcess } from "./tools/kill-process.ts";
 import { runCommand } from "./tools/run-command.ts";
@@ -39,6 +41,7 @@ export class Worker implements Service {
   readonly #keeper: SessionKeeper;
   readonly #host: SandboxHost;
   readonly #placement: PlacementConsumer;
+  readonly #store: StoreIdentity;
   readonly #redis;
   readonly #subscriber;
   readonly #queueRedis;
@@ -60,6 +63,8 @@ export class Worker implements Service {
     const { CAPACITY: capacity, LEASE_MS: leaseMs, BEAT_MS: beatMs } = config;
 
     const scripts = new SessionScripts(redis);
+    const store = new StoreIdentity(redis, config.DEPLOYMENT);
+    this.#store = store;
     const placement = new Placement(redis);
     const engine = new Engine(new Docker());
     const image = config.SANDBOX_IMAGE ?? `codegen-mcp/python:${VERSION}`;
@@ -68,6 +73,7 @@ export class Worker implements Service {
       { engine, log },
       {
         deployment: config.DEPLOYMENT,
+        store: () => store.id,
         worker,
         image,
         agentImage: `codegen-mcp/agent:${VERSION}`,
@@ -100,7 +106,17 @@ export class Worker implements Service {
     const load = (): number => this.#placement.load;
     const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs });
     host.whenAvailable(() => void heartbeat.beat().catch(() => {})); // the next beat says so too
-    this.#services = [host, pool, heartbeat, this.#keeper, calls, this.#placement];
+    const sweeper = new OrphanSweeper(
+      { redis, store, engine, host, log },
+      {
+        deployment: config.DEPLOYMENT,
+        worker,
+        runFolders: config.RUN_DIR,
+        everyMs: config.SWEEP_MS,
+        orphanAgeMs: config.ORPHAN_AGE_MS,
+      },
+    );
+    this.#services = [host, pool, heartbeat, this.#keeper, calls, this.#placement, sweeper];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */
@@ -156,6 +172,7 @@ export class Worker implements Service {
     const { signal } = this.#starting;
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
     await Promise.all(connections.map((redis) => whenReady(redis, signal)));
+    if (!signal.aborted) await this.#store.establish();
     for (const service of this.#services) if (!signal.aborted) await service.start();
     if (!signal.aborted) this.log.info({ worker: this.incarnation }, "worker started");
   }

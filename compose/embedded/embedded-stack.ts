@@ -62,6 +62,10 @@ export class EmbeddedStack {
     }
   }
 
+  get folder(): string {
+    return this.options.folder;
+  }
+
   get url(): string {
     return this.urls[0] ?? "";
   }

@@ -29,8 +29,12 @@ export const keys = {
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
   /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
   place: "cg:{place}",
+  /** String: whose Redis this is, see `StoreIdentity`. */
+  store: "cg:store",
   /** Set of the incarnations that started and did not stop cleanly. */
   workers: "cg:workers",
+  /** Sorted set of incarnations that are over, by the time in ms: whatever they left may go. Kept for a day. */
+  endedWorkers: "cg:workers:ended",
   /** Hash that describes a worker incarnation; its `beat` counts up while it lives. */
   worker: (incarnation: string) => `cg:worker:${incarnation}`,
   /** Set of the sessions that an incarnation may own: added before it claims them. */
@@ -45,4 +49,11 @@ export const keys = {
   mcpSession: (id: string) => `cg:mcp:${id}`,
   /** Sorted set of a principal's `Mcp-Session-Id`s by last use in ms. */
   mcpSessions: (principal: string) => `cg:mcps:${principal}`,
+} as const;
+
+/** To whom a key belongs; "" when it is none of that kind. */
+export const keyOwner = {
+  session: (key: string): string => /^cg:\{(ses_[0-9a-z]+)\}/.exec(key)?.[1] ?? "",
+  worker: (key: string): string => /^cg:worker:(w_[0-9a-z]+)/.exec(key)?.[1] ?? "",
+  isPrincipalIndex: (key: string): boolean => /^cg:principal:.*:sessions$/.test(key),
 } as const;

@@ -1,25 +1,35 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect } from "chai";
 import Docker from "dockerode";
+import { closeRedis, createRedis, whenReady } from "../../shared/redis/connect.ts";
+import { eventually } from "../support/eventually.ts";
+import { silentLog } from "../support/silent-log.ts";
 import { useStack } from "../support/use-stack.ts";
 
 type Structured = Record<string, unknown>;
 
 describe("a worker that is killed", () => {
-  const cluster = useStack({ workers: 2, env: { POOL_SIZE: "1", LEASE_MS: "3000", BEAT_MS: "500" } });
+  const cluster = useStack({ workers: 2, env: { POOL_SIZE: "1", LEASE_MS: "3000", BEAT_MS: "500", SWEEP_MS: "500" } });
   const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode: "auto" } });
   const call = async (name: string, args: Structured): Promise<Structured> =>
     (await client.callTool({ name, arguments: args })).structuredContent as Structured;
 
   before(async () => await client.connect(new StreamableHTTPClientTransport(new URL(cluster.stack.url))));
-  after(async () => {
-    await client.close();
-    // What a killed worker leaves on its engine is swept by the sweeper that is still to come.
-    const docker = new Docker();
-    const filters = { label: [`codegen-mcp.deployment=${cluster.stack.deployment}`] };
-    const left = await docker.listContainers({ all: true, filters });
-    await Promise.all(left.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
-  });
+  after(() => client.close());
+
+  /** Containers, run folder and keys that are a worker's. */
+  const leftOf = async (worker: string): Promise<string[]> => {
+    const filters = { label: [`codegen-mcp.worker=${worker}`] };
+    const containers = await new Docker().listContainers({ all: true, filters });
+    const folders = (await readdir(join(cluster.stack.folder, "run"))).filter((name) => name === worker);
+    const redis = createRedis(cluster.stack.redis.url, "patient", silentLog);
+    await whenReady(redis);
+    const keys = await redis.keys(`*${worker}*`);
+    await closeRedis(redis);
+    return [...containers.map(({ Id }) => Id), ...folders, ...keys];
+  };
 
   it("costs the call that ran its outcome, and the session goes on elsewhere and says so once", async () => {
     const { session_id } = await call("create_session", {});
@@ -38,5 +48,6 @@ describe("a worker that is killed", () => {
     expect(first.notice).to.match(/its worker died/);
     expect((await call("run_command", { session_id, command: "true" })).notice).to.equal(undefined);
     expect((await call("get_session", { session_id })).worker).not.to.equal(worker);
+    await eventually("nothing of it is left", async () => (await leftOf(String(worker))).length === 0, 30_000);
   });
 });

@@ -53,6 +53,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
     runFolder = mkdtempSync(join(tmpdir(), "codegen-mcp", "t-"));
     const options = {
       deployment,
+      store: () => "test",
       worker: "w_test",
       image: SANDBOX_IMAGE,
       agentImage: AGENT_IMAGE,

@@ -15,6 +15,7 @@ export const SPEC_VERSION = "1";
 
 export const LABELS = {
   deployment: "codegen-mcp.deployment",
+  store: "codegen-mcp.store",
   engine: "codegen-mcp.engine",
   worker: "codegen-mcp.worker",
   slot: "codegen-mcp.slot",
@@ -52,6 +53,8 @@ export interface ContainerSpec {
   name: string;
   image: string;
   deployment: string;
+  /** The Redis whose records tell to whom it belongs, see `StoreIdentity`. */
+  store: string;
   engine: string;
   worker: string;
   slot: string;
@@ -104,6 +107,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     Env: environment(transport, spec.attachMark),
     Labels: {
       [LABELS.deployment]: spec.deployment,
+      [LABELS.store]: spec.store,
       [LABELS.engine]: spec.engine,
       [LABELS.worker]: spec.worker,
       [LABELS.slot]: spec.slot,

@@ -5,6 +5,7 @@ const spec: ContainerSpec = {
   name: "n",
   image: "i",
   deployment: "d",
+  store: "r",
   engine: "e",
   worker: "w",
   slot: "s",

@@ -13,6 +13,15 @@ export interface ContainerState {
   env: string[];
 }
 
+/** A container, network or volume as the sweeper sees it. */
+export interface Labelled {
+  id: string;
+  name: string;
+  labels: Record<string, string>;
+  /** By the engine's clock, ms. */
+  createdAt: number;
+}
+
 export interface EngineInfo {
   id: string;
   version: string;
@@ -96,9 +105,51 @@ export class Engine {
 
   /** Ids of all containers, running or not, that carry every one of these labels. */
   async list(labels: Record<string, string>): Promise<string[]> {
-    const filters = { label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) };
+    return (await this.containers(labels)).map(({ id }) => id);
+  }
+
+  /** All containers, running or not, that carry every one of these labels. */
+  async containers(labels: Record<string, string>): Promise<Labelled[]> {
+    const filters = { label: toFilter(labels) };
     const found = await this.#call("list containers", () => this.docker.listContainers({ all: true, filters }));
-    return found.map(({ Id }) => Id);
+    return found.map(({ Id, Names, Labels, Created }) => ({
+      id: Id,
+      name: (Names[0] ?? "").replace(/^\//, ""),
+      labels: Labels,
+      createdAt: Created * 1000,
+    }));
+  }
+
+  async networks(labels: Record<string, string>): Promise<Labelled[]> {
+    const filters = { label: toFilter(labels) };
+    const found = await this.#call("list networks", () => this.docker.listNetworks({ filters }));
+    return found.map(({ Id, Name, Labels, Created }) => ({
+      id: Id,
+      name: Name,
+      labels: Labels ?? {},
+      createdAt: Date.parse(Created),
+    }));
+  }
+
+  async volumes(labels: Record<string, string>): Promise<Labelled[]> {
+    const filters = { label: toFilter(labels) };
+    const { Volumes } = await this.#call("list volumes", () => this.docker.listVolumes({ filters }));
+    return (Volumes ?? []).map((volume) => ({
+      id: volume.Name,
+      name: volume.Name,
+      labels: volume.Labels ?? {},
+      createdAt: Date.parse((volume as { CreatedAt?: string }).CreatedAt ?? ""),
+    }));
+  }
+
+  /** One that a container uses stays: the engine refuses. */
+  async removeNetwork(id: string): Promise<void> {
+    await this.#call(`remove network ${short(id)}`, () => this.docker.getNetwork(id).remove()).catch(unlessInUse);
+  }
+
+  /** One that a container mounts stays: the engine refuses. */
+  async removeVolume(name: string): Promise<void> {
+    await this.#call(`remove volume "${name}"`, () => this.docker.getVolume(name).remove()).catch(unlessInUse);
   }
 
   /** Idempotent. */
@@ -192,6 +243,14 @@ const unavailable = (action: string, cause: unknown): ToolFailure => {
       ...(isMissingImage ? { hint: "Build the images with scripts/build-images" } : {}),
     },
   );
+};
+
+const toFilter = (labels: Record<string, string>): string[] =>
+  Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+
+/** Gone already, or still used: both leave nothing to do. */
+const unlessInUse = (error: unknown): void => {
+  if (![403, 404, 409].includes(statusOf(error) ?? 0)) throw error;
 };
 
 const short = (id: string): string => id.slice(0, 12);

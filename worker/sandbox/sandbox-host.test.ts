@@ -44,6 +44,7 @@ describe("SandboxHost", () => {
   const docker = useDocker();
   const options = () => ({
     deployment: docker.deployment,
+    store: () => "test",
     worker: "w_other",
     image: SANDBOX_IMAGE,
     agentImage: AGENT_IMAGE,

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -16,9 +16,13 @@ const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 30_000;
 const SELF_TEST_TIMEOUT_MS = 5_000;
+/** In a worker's run folder: the store whose records tell whether that worker lives. */
+export const RUN_FOLDER_SIGN = "store";
 
 export interface SandboxHostOptions {
   deployment: string;
+  /** Known once Redis was there; a container bears it from its beginning. */
+  store: () => string;
   worker: string;
   image: string;
   agentImage: string;
@@ -94,14 +98,31 @@ export class SandboxHost implements Service {
     const tested = this.#tested;
     this.#tested = undefined;
     if (tested && !tested.death) return tested;
-    return await this.#create(prepared, prepared.transport, CONNECT_TIMEOUT_MS);
+    try {
+      return await this.#create(prepared, prepared.transport, CONNECT_TIMEOUT_MS);
+    } catch (error) {
+      // The volume may have been removed under us, and a container with an empty one cannot start: it is filled again.
+      if (this.#prepared === prepared) this.#prepared = await this.#prepare().catch(() => prepared);
+      throw error;
+    }
+  }
+
+  /** Whether a container is in use here, or on its way into or out of use. */
+  holds(containerId: string): boolean {
+    return this.#sandboxes.has(containerId);
+  }
+
+  /** The engine and the volume that new sandboxes are made with; undefined while the engine is away. */
+  get present(): { engineId: string; agentVolume: string } | undefined {
+    return this.#isAvailable ? this.#prepared : undefined;
   }
 
   /** Removes every container of this worker, known or not. */
   async removeOwned(): Promise<number> {
-    const { deployment, worker } = this.options;
+    const { deployment, worker, runFolder } = this.options;
     const ids = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
     await Promise.all(ids.map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
+    await rm(runFolder, { recursive: true, force: true });
     return ids.length;
   }
 
@@ -149,9 +170,23 @@ export class SandboxHost implements Service {
     const { agentImage, agentBundle, image } = this.options;
     const { id: engineId } = await engine.info();
     await engine.imageId(image);
-    const agentVolume = await ensureAgentVolume(engine, agentImage, agentBundle);
+    const labels = { ...this.#labels(), [LABELS.engine]: engineId };
+    const agentVolume = await ensureAgentVolume(engine, agentImage, agentBundle, labels);
+    await this.#signRunFolder();
     const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
     return { engineId, agentVolume, transport };
+  }
+
+  #labels(): Record<string, string> {
+    const { deployment, store, worker } = this.options;
+    return { [LABELS.deployment]: deployment, [LABELS.store]: store(), [LABELS.worker]: worker };
+  }
+
+  /** Says in the folder whose it is, for the sweeper of a later worker. */
+  async #signRunFolder(): Promise<void> {
+    const { runFolder, store } = this.options;
+    await mkdir(runFolder, { recursive: true });
+    await writeFile(join(runFolder, RUN_FOLDER_SIGN), store());
   }
 
   /** Not every engine carries a host's unix socket into a container (gVisor, Kata, Docker Desktop, remote ones): try it. */
@@ -174,6 +209,7 @@ export class SandboxHost implements Service {
   ): Promise<Sandbox> {
     const { engine, log } = this.deps;
     const { deployment, worker, image, limits, runFolder } = this.options;
+    const store = this.options.store();
     const slot = randomBytes(6).toString("hex");
     const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;
     const attachMark = transport === "attach" ? randomBytes(16).toString("hex") : undefined;
@@ -182,7 +218,19 @@ export class SandboxHost implements Service {
     let containerId: string | undefined;
     try {
       const name = `codegen-mcp-pool-${slot}`;
-      const spec = { name, image, deployment, worker, slot, limits, transport, agentVolume, socketFolder, attachMark };
+      const spec = {
+        name,
+        image,
+        deployment,
+        store,
+        worker,
+        slot,
+        limits,
+        transport,
+        agentVolume,
+        socketFolder,
+        attachMark,
+      };
       containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
       const id = containerId;
       const channel = socket ?? new AttachChannel(engine, id, attachMark!);

@@ -30,5 +30,6 @@ for _, process in ipairs(redis.call('SMEMBERS', S .. ':running')) do
   end_process('call_' .. string.sub(process, 6), 'lost', '', '', '', '')
 end
 redis.call('HSET', S, 'owner', owner, 'state', state, 'used', 0)
+redis.call('HDEL', S, 'container') -- whoever finds that container knows that it is nobody's
 if is_used then redis.call('HSET', S, 'notice', notice) end
 return redis.call('HINCRBY', S, 'epoch', 1)
