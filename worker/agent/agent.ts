@@ -5,11 +5,20 @@ import { listFiles } from "./files/list-files.ts";
 import { readFile } from "./files/read-file.ts";
 import type { WorkspacePaths } from "./files/workspace-path.ts";
 import { writeFile } from "./files/write-file.ts";
+import type { Freezer } from "./freezer.ts";
 import { checkVariable, type Processes } from "./processes.ts";
 import type { SessionEnvironment } from "./session-environment.ts";
+import type { TreeScan } from "./tree/tree-scan.ts";
+import type { TreeUnpacking } from "./tree/tree-unpacking.ts";
 
 type Request = WorkerFrame["body"];
 type Reply = Exclude<AgentFrameInit["body"], undefined>;
+
+/** What may be answered while the session stands still; everything else waits until it goes on. */
+const DURING_FREEZE = new Set<Request["case"]>([
+  ...(["hello", "ping", "outputAck", "exitAck"] as const),
+  ...(["scanTree", "readChunks", "endScan", "unpackTree"] as const),
+]);
 
 /** Answers the worker's frames, one request at a time or many: each answer carries its request's id. */
 export class Agent {
@@ -23,6 +32,9 @@ export class Agent {
       paths: WorkspacePaths;
       environment: SessionEnvironment;
       processes: Processes;
+      freezer: Freezer;
+      treeScan: TreeScan;
+      unpacking: TreeUnpacking;
       send: (frame: AgentFrameInit) => void;
     },
   ) {}
@@ -49,8 +61,9 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes, paths } = this.deps;
+    const { processes, paths, freezer, treeScan, unpacking } = this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
+    if (freezer.isFrozen && !DURING_FREEZE.has(body.case)) await freezer.thawed();
     switch (body.case) {
       case "hello":
         return this.#greet(body.value.epoch, body.value.env);
@@ -75,6 +88,15 @@ export class Agent {
         return { case: "fileWritten", value: await writeFile(paths, body.value) };
       case "listFiles":
         return { case: "fileList", value: await listFiles(paths, body.value) };
+      case "scanTree":
+        return { case: "treeScan", value: await treeScan.scan(body.value) };
+      case "readChunks":
+        return { case: "chunkData", value: { data: treeScan.read(body.value) } };
+      case "endScan":
+        treeScan.end();
+        return { case: "scanEnded", value: {} };
+      case "unpackTree":
+        return { case: "treeUnpacked", value: (await unpacking.unpack(body.value)) ?? {} };
       default:
         throw new AgentFailure("INVALID_ARGUMENT", "This agent does not know the request");
     }

@@ -14,6 +14,19 @@ export type Bodies = Readonly<Record<number, readonly [name: string, fields: Fie
 
 const PROCESS_ID = ["processId", "string"] as const;
 const PATH = ["path", "string"] as const;
+const ENTRIES: Fields[number] = [
+  "entries",
+  {
+    1: PATH,
+    2: ["kind", "enum"],
+    3: ["mode", "uint32"],
+    4: ["mtimeUs", "uint64"],
+    5: ["sizeBytes", "uint64"],
+    6: ["chunks", "bytes"],
+    7: ["target", "string"],
+    8: ["isInline", "bool"],
+  },
+];
 
 /** "strings" is a map of strings. */
 export const WORKER_BODIES: Bodies = {
@@ -49,6 +62,22 @@ export const WORKER_BODIES: Bodies = {
       4: ["includeHidden", "bool"],
       5: ["respectGitignore", "bool"],
       6: ["limit", "uint32"],
+    },
+  ],
+  50: [
+    "scanTree",
+    { 1: ["generation", "string"], 2: ["base", "uint64"], 3: ["isContinued", "bool"], 4: ["isBare", "bool"] },
+  ],
+  51: ["readChunks", { 1: ["chunks", { 1: PATH, 2: ["index", "uint32"] }] }],
+  52: ["endScan", {}],
+  53: [
+    "unpackTree",
+    {
+      1: ["isFirst", "bool"],
+      2: ENTRIES,
+      3: ["pieces", { 1: PATH, 2: ["index", "uint32"], 3: ["length", "uint32"] }],
+      4: ["data", "bytes"],
+      5: ["isLast", "bool"],
     },
   ],
 };
@@ -104,6 +133,22 @@ export const AGENT_BODIES: Bodies = {
       9: ["outOfMemory", "bool"],
     },
   ],
+  50: [
+    "treeScan",
+    {
+      1: ["generation", "string"],
+      2: ["number", "uint64"],
+      3: ["isFull", "bool"],
+      4: ENTRIES,
+      5: ["data", "bytes"],
+      6: ["isComplete", "bool"],
+      7: ["isEnded", "bool"],
+      8: ["leftOut", "uint32"],
+    },
+  ],
+  51: ["chunkData", { 1: ["data", "bytes"] }],
+  52: ["scanEnded", {}],
+  53: ["treeUnpacked", { 1: ["generation", "string"], 2: ["number", "uint64"] }],
 };
 
 type Message = Record<string, unknown>;

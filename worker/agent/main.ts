@@ -4,10 +4,14 @@ import { Agent } from "./agent.ts";
 import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
 import { WorkspacePaths } from "./files/workspace-path.ts";
+import { Freezer } from "./freezer.ts";
 import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
 import { RunnerSupply } from "./runner.ts";
 import { SessionEnvironment } from "./session-environment.ts";
+import { TreeIndex } from "./tree/tree-index.ts";
+import { TreeScan } from "./tree/tree-scan.ts";
+import { TreeUnpacking } from "./tree/tree-unpacking.ts";
 
 const INIT = "/opt/codegen/init";
 const SOCKET = "/run/codegen/agent.sock";
@@ -43,12 +47,17 @@ const main = async (): Promise<void> => {
         }),
     },
   });
+  const freezer = new Freezer();
+  const index = new TreeIndex(home);
   const agent = new Agent({
     bootId: randomUUID(),
     version: VERSION,
     paths: new WorkspacePaths(workdir),
     environment,
     processes,
+    freezer,
+    treeScan: new TreeScan({ index, freezer }),
+    unpacking: new TreeUnpacking({ index, freezer, workdir }),
     send: (frame) => connection.send(frame),
   });
   const listener: ConnectionListener = {

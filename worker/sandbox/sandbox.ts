@@ -7,9 +7,14 @@ import {
   type FileWritten,
   type HelloReply,
   type ListFilesSchema,
+  type ReadChunksSchema,
   type ReadFileSchema,
+  type ScanTreeSchema,
   type SpawnSchema,
   StreamKind,
+  type TreeScan,
+  type TreeUnpacked,
+  type UnpackTreeSchema,
   type WriteFileSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
@@ -194,6 +199,25 @@ export class Sandbox {
 
   async listFiles(request: MessageInitShape<typeof ListFilesSchema>): Promise<FileList> {
     return await this.#ask(this.#link.request({ case: "listFiles", value: request }, "fileList", FILE_TIMEOUT_MS));
+  }
+
+  /** The session stands still from now on until the scan ended, see agent.proto. */
+  async scanTree(request: MessageInitShape<typeof ScanTreeSchema>): Promise<TreeScan> {
+    return await this.#ask(this.#link.request({ case: "scanTree", value: request }, "treeScan", FILE_TIMEOUT_MS));
+  }
+
+  async readChunks(request: MessageInitShape<typeof ReadChunksSchema>): Promise<Uint8Array> {
+    const body = { case: "readChunks", value: request } as const;
+    return (await this.#ask(this.#link.request(body, "chunkData", FILE_TIMEOUT_MS))).data;
+  }
+
+  async endScan(): Promise<void> {
+    await this.#ask(this.#link.request({ case: "endScan", value: {} }, "scanEnded", FILE_TIMEOUT_MS));
+  }
+
+  async unpackTree(request: MessageInitShape<typeof UnpackTreeSchema>): Promise<TreeUnpacked> {
+    const body = { case: "unpackTree", value: request } as const;
+    return await this.#ask(this.#link.request(body, "treeUnpacked", FILE_TIMEOUT_MS, { isMutating: true }));
   }
 
   /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */
