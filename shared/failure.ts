@@ -19,6 +19,7 @@ const RETRYABLE = {
   STALE_FILE: false,
   OUT_OF_MEMORY: false,
   DISK_FULL: false,
+  IMAGE_NOT_FOUND: false,
   SANDBOX_UNAVAILABLE: true,
   STORE_UNAVAILABLE: true,
   INTERNAL: false,

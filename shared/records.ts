@@ -25,6 +25,7 @@ export interface SessionRecord {
   state: SessionState;
   owner: string;
   epoch: number;
+  /** The image's name; empty while the session waits for a worker and named none. */
   image: string;
   workdir: string;
   memoryMb: number;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { IMAGE_NAME } from "../shared/catalog/index.ts";
 import { CommonEnv, parseEnv } from "../shared/config.ts";
 
 // Durations in ms, sizes in MiB; the same names, explained, in compose/.env.example
@@ -15,7 +16,14 @@ const Env = CommonEnv.extend({
   MAX_LANE_DEPTH: z.coerce.number().int().min(1).default(64),
   /** Containers kept started and waiting. */
   POOL_SIZE: z.coerce.number().int().min(0).max(100).default(4),
-  SANDBOX_IMAGE: z.string().min(1).optional(),
+  /** The image of sessions that name none: python, node, polyglot, a name of SANDBOX_IMAGES, or a reference. */
+  SANDBOX_IMAGE: z.string().min(1).default("python"),
+  /** Images of one's own: `name=reference`, separated by commas. */
+  SANDBOX_IMAGES: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").flatMap((part) => (part.trim() ? [part.trim().split("=")] : [])))
+    .pipe(z.array(z.tuple([z.string().regex(IMAGE_NAME, "must be name=reference"), z.string().min(1)]))),
   /** Writable space of a session's workspace and home, in memory. */
   WORKSPACE_MB: z.coerce.number().int().min(16).default(512),
   SANDBOX_PIDS: z.coerce.number().int().min(32).default(512),

@@ -19,6 +19,7 @@ import { PlacementConsumer } from "./placement-consumer.ts";
 import { DEFAULT_LIMITS } from "./sandbox/container-spec.ts";
 import { Engine } from "./sandbox/engine.ts";
 import { SandboxHost } from "./sandbox/sandbox-host.ts";
+import { SandboxImages } from "./sandbox/sandbox-images.ts";
 import { SandboxPool } from "./sandbox/sandbox-pool.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
@@ -67,7 +68,8 @@ export class Worker implements Service {
     this.#store = store;
     const placement = new Placement(redis);
     const engine = new Engine(new Docker());
-    const image = config.SANDBOX_IMAGE ?? `codegen-mcp/python:${VERSION}`;
+    const own = ["python", "node", "polyglot"].map((name) => [name, `codegen-mcp/${name}:${VERSION}`] as const);
+    const images = new SandboxImages([...own, ...config.SANDBOX_IMAGES], config.SANDBOX_IMAGE);
     const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
     const host = new SandboxHost(
       { engine, log },
@@ -75,7 +77,7 @@ export class Worker implements Service {
         deployment: config.DEPLOYMENT,
         store: () => store.id,
         worker,
-        image,
+        images,
         agentImage: `codegen-mcp/agent:${VERSION}`,
         agentBundle,
         runFolder: join(config.RUN_DIR, worker),
@@ -87,7 +89,7 @@ export class Worker implements Service {
     const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
     const executors = new Map<string, Executor>();
     const onReleased = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
-    const facts = { worker, image, diskMb: limits.diskMb, pids: limits.pids };
+    const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
     this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onReleased }, facts);
     executors
       .set("create_session", createSession(new Records(redis)))

@@ -64,11 +64,11 @@ export class SessionOpener {
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
     const callId = newCallId(sessionId);
-    const { env = {}, memory_mb, cpus, idle_timeout_s } = args;
+    const { image = "", env = {}, memory_mb, cpus, idle_timeout_s } = args;
     const isNew = await scripts.open(
       sessionId,
       { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
-      { principal, memory_mb, cpus, idle_ms: idle_timeout_s * 1000, env: JSON.stringify(env) },
+      { principal, image, memory_mb, cpus, idle_ms: idle_timeout_s * 1000, env: JSON.stringify(env) },
     );
     if (!isNew) return await this.#earlier(principal, rawArgs, waitMs, sessionId);
     if ((await this.enqueue(sessionId, principal)) < 0) {

@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import Docker from "dockerode";
-import { hashInputs } from "./build-context.ts";
+import { chooseTargets, hashInputs } from "./build-context.ts";
 import { followEvents } from "./engine-events.ts";
 import { aptFiles, aptOptions } from "./host-apt.ts";
 import { findBuilt } from "./image-build.ts";
@@ -90,6 +90,15 @@ describe("sandbox images", () => {
       await docker.getVolume(volume).remove();
     }
   }
+});
+
+describe("build-images", () => {
+  it("builds what every session needs, and what it is told", () => {
+    expect(chooseTargets([])).to.deep.equal(["agent", "python"]);
+    expect(chooseTargets(["polyglot"])).to.deep.equal(["agent", "python", "polyglot"]);
+    expect(chooseTargets(["all"])).to.deep.equal(["agent", "python", "node", "polyglot"]);
+    expect(() => chooseTargets(["ruby"])).to.throw('There is no image "ruby"');
+  });
 });
 
 describe("host apt settings", () => {

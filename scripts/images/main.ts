@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import Docker from "dockerode";
 import { ensureBase } from "./base-image.ts";
-import { assembleContext, hashInputs, INPUTS, type Target } from "./build-context.ts";
+import { assembleContext, chooseTargets, hashInputs, type Target } from "./build-context.ts";
 import { readHostApt } from "./host-apt.ts";
 import { buildImage, findBuilt } from "./image-build.ts";
 
@@ -13,9 +13,10 @@ const docker = new Docker();
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 
 try {
+  const chosen = chooseTargets(process.argv.slice(2));
   await docker.ping();
   const stale: { target: Target; tag: string; inputs: string; oldId: string | undefined }[] = [];
-  for (const target of Object.keys(INPUTS) as Target[]) {
+  for (const target of chosen) {
     const tag = `codegen-mcp/${target}:${version}`;
     const inputs = await hashInputs(target);
     const built = await findBuilt(docker, tag);
@@ -30,7 +31,12 @@ try {
     const contextFolder = ".data/images/context";
     const [base] = await Promise.all([
       ensureBase(docker, apt, say),
-      assembleContext(contextFolder, ".data/images/cache", cpu, apt),
+      assembleContext(contextFolder, {
+        cache: ".data/images/cache",
+        cpu,
+        apt,
+        targets: stale.map(({ target }) => target),
+      }),
     ]);
     for (const { target, tag, inputs, oldId } of stale) {
       say(`building ${tag}`);

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
+import { copyFile, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -30,6 +30,19 @@ export async function fetchPackage(pinsFile: string, name: string, folder: strin
   }
   await rename(fetched, file);
   return file;
+}
+
+/**
+ * Installs what `source`'s package-lock.json names into `folder`/node_modules, for Debian on `cpu` whatever this host is.
+ * Hashes are the lock's; no package's script runs.
+ */
+export async function installLocked(source: string, folder: string, cpu: "x64" | "arm64"): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of ["package.json", "package-lock.json"]) await copyFile(join(source, name), join(folder, name));
+  const platform = ["--os=linux", "--libc=glibc", `--cpu=${cpu}`];
+  await promisify(execFile)("npm", ["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", ...platform], {
+    cwd: folder,
+  });
 }
 
 /** In npm's notation. */

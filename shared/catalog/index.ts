@@ -48,6 +48,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
   return wireTools.filter(({ toolset }) => offered.has(toolset)).map(({ tool }) => tool);
 };
 
+export { IMAGE_NAME } from "./sessions.ts";
 export * from "./tool.ts";
 export * from "./toolsets.ts";
 export {

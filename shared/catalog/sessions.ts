@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { answer, defineTool, environment, idempotencyKey, sessionId } from "./tool.ts";
 
+/** How a sandbox image is called, here and in a worker's settings. */
+export const IMAGE_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
 const limits = z.object({ memory_mb: z.number(), cpus: z.number(), disk_mb: z.number(), pids: z.number() }).partial();
 
 const session = {
@@ -28,6 +31,11 @@ export const createSession = defineTool({
   destructive: false,
   idempotent: false,
   input: z.strictObject({
+    image: z
+      .string()
+      .regex(IMAGE_NAME, "must be an image's name")
+      .optional()
+      .describe("python (default), node, polyglot (both, Go, Rust, Java), or one the server adds."),
     env: environment.optional().describe("Variables for all its commands."),
     memory_mb: z.int().min(64).max(8192).default(512).describe("Memory of its processes, MiB."),
     cpus: z.number().min(0.1).max(16).default(1).describe("CPU cores; 0.5 is half of one."),

@@ -11,6 +11,7 @@ import {
 } from "../../worker/sandbox/container-spec.ts";
 import { Engine } from "../../worker/sandbox/engine.ts";
 import { SandboxHost } from "../../worker/sandbox/sandbox-host.ts";
+import { SandboxImages } from "../../worker/sandbox/sandbox-images.ts";
 import { silentLog } from "./silent-log.ts";
 import { TestSandbox } from "./test-sandbox.ts";
 
@@ -55,7 +56,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       deployment,
       store: () => "test",
       worker: "w_test",
-      image: SANDBOX_IMAGE,
+      images: new SandboxImages([], SANDBOX_IMAGE),
       agentImage: AGENT_IMAGE,
       agentBundle: readFileSync(AGENT_BUNDLE),
       runFolder,

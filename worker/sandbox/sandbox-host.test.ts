@@ -10,6 +10,7 @@ import { ensureAgentVolume } from "./agent-volume.ts";
 import { Engine } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { SandboxHost } from "./sandbox-host.ts";
+import { SandboxImages } from "./sandbox-images.ts";
 
 /** An engine's socket that can go away and come back, in front of the real one. */
 class EngineSocket {
@@ -46,7 +47,7 @@ describe("SandboxHost", () => {
     deployment: docker.deployment,
     store: () => "test",
     worker: "w_other",
-    image: SANDBOX_IMAGE,
+    images: new SandboxImages([], SANDBOX_IMAGE),
     agentImage: AGENT_IMAGE,
     agentBundle: readFileSync(AGENT_BUNDLE),
     runFolder: docker.runFolder,

@@ -8,8 +8,9 @@ import type { Service } from "../../shared/service.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
 import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, statusOf } from "./engine.ts";
 import { Sandbox } from "./sandbox.ts";
+import type { SandboxImages } from "./sandbox-images.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
 const RETRY_FIRST_MS = 1_000;
@@ -24,7 +25,7 @@ export interface SandboxHostOptions {
   /** Known once Redis was there; a container bears it from its beginning. */
   store: () => string;
   worker: string;
-  image: string;
+  images: SandboxImages;
   agentImage: string;
   /** The agent's bundle, dist/worker/agent/agent.cjs. */
   agentBundle: Buffer;
@@ -68,6 +69,10 @@ export class SandboxHost implements Service {
     return this.#prepared?.transport;
   }
 
+  get images(): SandboxImages {
+    return this.options.images;
+  }
+
   /** Idempotent. Returns at once; the engine may come later. */
   start(): void {
     if (this.#abort) return;
@@ -90,16 +95,24 @@ export class SandboxHost implements Service {
     this.#onAvailable.add(onAvailable);
   }
 
-  /** A new sandbox, its agent ready. @throws {ToolFailure} SANDBOX_UNAVAILABLE, with nothing left behind */
-  async create(): Promise<Sandbox> {
+  /**
+   * A new sandbox, its agent ready. @param image a name
+   * @throws {ToolFailure} SANDBOX_UNAVAILABLE or IMAGE_NOT_FOUND, with nothing left behind
+   */
+  async create(image = this.images.defaultName): Promise<Sandbox> {
+    const reference = this.images.reference(image);
     const prepared = this.#prepared;
     if (!prepared || !this.#isAvailable)
       throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a sandbox: the Docker engine of this worker is away");
-    const tested = this.#tested;
-    this.#tested = undefined;
-    if (tested && !tested.death) return tested;
+    if (image === this.images.defaultName) {
+      const tested = this.#tested;
+      this.#tested = undefined;
+      if (tested && !tested.death) return tested;
+    } else {
+      await this.#findImage(image, reference);
+    }
     try {
-      return await this.#create(prepared, prepared.transport, CONNECT_TIMEOUT_MS);
+      return await this.#create(prepared, { reference, transport: prepared.transport }, CONNECT_TIMEOUT_MS);
     } catch (error) {
       // The volume may have been removed under us, and a container with an empty one cannot start: it is filled again.
       if (this.#prepared === prepared) this.#prepared = await this.#prepare().catch(() => prepared);
@@ -167,9 +180,9 @@ export class SandboxHost implements Service {
 
   async #prepare(): Promise<Prepared> {
     const { engine } = this.deps;
-    const { agentImage, agentBundle, image } = this.options;
+    const { agentImage, agentBundle, images } = this.options;
     const { id: engineId } = await engine.info();
-    await engine.imageId(image);
+    await engine.imageId(images.reference(images.defaultName));
     const labels = { ...this.#labels(), [LABELS.engine]: engineId };
     const agentVolume = await ensureAgentVolume(engine, agentImage, agentBundle, labels);
     await this.#signRunFolder();
@@ -189,12 +202,23 @@ export class SandboxHost implements Service {
     await writeFile(join(runFolder, RUN_FOLDER_SIGN), store());
   }
 
+  async #findImage(name: string, reference: string): Promise<void> {
+    try {
+      await this.deps.engine.imageId(reference);
+    } catch (cause) {
+      if (statusOf(cause) !== 404) throw cause;
+      const what = `Image "${name}" is not on this worker's host; scripts/build-images or "docker pull" bring it there`;
+      throw this.images.notFound(what, { cause });
+    }
+  }
+
   /** Not every engine carries a host's unix socket into a container (gVisor, Kata, Docker Desktop, remote ones): try it. */
   async #chooseTransport(engineId: string, agentVolume: string): Promise<AgentTransport> {
     if (this.options.transport !== "auto") return this.options.transport;
     if (!this.deps.engine.isLocal) return "attach";
     try {
-      this.#tested = await this.#create({ engineId, agentVolume }, "socket", SELF_TEST_TIMEOUT_MS);
+      const image = { reference: this.images.reference(this.images.defaultName), transport: "socket" as const };
+      this.#tested = await this.#create({ engineId, agentVolume }, image, SELF_TEST_TIMEOUT_MS);
       return "socket";
     } catch (err) {
       this.deps.log.warn({ err }, "this engine does not carry unix sockets into containers; using attached stdio");
@@ -204,11 +228,11 @@ export class SandboxHost implements Service {
 
   async #create(
     { engineId, agentVolume }: Pick<Prepared, "engineId" | "agentVolume">,
-    transport: AgentTransport,
+    { reference: image, transport }: { reference: string; transport: AgentTransport },
     timeoutMs: number,
   ): Promise<Sandbox> {
     const { engine, log } = this.deps;
-    const { deployment, worker, image, limits, runFolder } = this.options;
+    const { deployment, worker, limits, runFolder } = this.options;
     const store = this.options.store();
     const slot = randomBytes(6).toString("hex");
     const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;

@@ -46,12 +46,17 @@ export class SandboxPool implements Service {
     await Promise.all(this.#warm.splice(0).map((sandbox) => this.#remove(sandbox)));
   }
 
-  /** A warm sandbox, or a cold one. @throws {ToolFailure} SANDBOX_UNAVAILABLE */
-  async take(): Promise<Sandbox> {
+  /**
+   * A warm sandbox, or a cold one; always cold where it is to run another image than the host's default.
+   * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND
+   */
+  async take(image?: string): Promise<Sandbox> {
+    const { host } = this.deps;
+    if (image !== undefined && image !== host.images.defaultName) return await host.create(image);
     const warm = this.#takeWarm();
     // A refill would compete with the first call of the session that this one is for.
     setTimeout(() => this.#refill(), 20).unref();
-    return warm ?? (await this.deps.host.create());
+    return warm ?? (await host.create());
   }
 
   #takeWarm(): Sandbox | undefined {

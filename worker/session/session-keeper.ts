@@ -46,7 +46,7 @@ export class SessionKeeper extends PeriodicService {
       /** A slot became free. */
       onReleased: () => void;
     },
-    private readonly options: { worker: string; image: string; diskMb: number; pids: number },
+    private readonly options: { worker: string; defaultImage: string; diskMb: number; pids: number },
   ) {
     super("session keeper", READ_LANES_MS, deps.log);
     this.#records = new Records(deps.redis);
@@ -125,12 +125,13 @@ export class SessionKeeper extends PeriodicService {
     const { scripts, log } = this.deps;
     let sandbox: Sandbox | undefined;
     try {
-      sandbox = await this.#takeSandbox(session);
+      const image = record.image || this.options.defaultImage;
+      sandbox = await this.#takeSandbox(session, image);
       const { memoryMb, cpus, env, id: sessionId } = record;
       const epoch = BigInt(session.lease.epoch);
       await sandbox.claim({ sessionId, epoch, memoryMb, cpus, env, listener: session.workspace });
       const { workdir, containerId } = sandbox;
-      const { image, diskMb, pids } = this.options;
+      const { diskMb, pids } = this.options;
       await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
       if (!this.#isHeld(session)) throw new Error("the session was lost while its container was made ready");
       session.workspace.provide(sandbox);
@@ -146,11 +147,11 @@ export class SessionKeeper extends PeriodicService {
   }
 
   /** Waits out an engine that is away: sessions that are to go on in a fresh container do not end for that. */
-  async #takeSandbox(session: OwnedSession): Promise<Sandbox> {
+  async #takeSandbox(session: OwnedSession, image: string): Promise<Sandbox> {
     const until = performance.now() + ENGINE_WAIT_MS;
     for (;;) {
       try {
-        return await this.deps.pool.take();
+        return await this.deps.pool.take(image);
       } catch (error) {
         const isAway = error instanceof ToolFailure && error.code === "SANDBOX_UNAVAILABLE";
         if (!isAway || performance.now() > until || !this.#isHeld(session)) throw error;
