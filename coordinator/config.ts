@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TOOLSETS } from "../shared/catalog/index.ts";
 import { CommonEnv, parseEnv } from "../shared/config.ts";
 
 const names = z
@@ -17,6 +18,8 @@ const Env = CommonEnv.extend({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   /** Host names, besides loopback ones, that requests may name in Host and Origin. */
   ALLOWED_HOSTS: names,
+  /** Offered to clients whose URL has no `toolset`. */
+  TOOLSETS: names.pipe(z.array(z.enum(TOOLSETS))),
   MAX_BODY_BYTES: z.coerce
     .number()
     .int()

@@ -23,10 +23,13 @@ import type { CoordinatorConfig } from "./config.ts";
 import { McpEndpoint } from "./mcp/endpoint.ts";
 import { LegacyLeg } from "./mcp/legacy-leg.ts";
 import { McpSessions } from "./mcp/mcp-sessions.ts";
+import { Offers } from "./mcp/offers.ts";
 import { RedisEventBus } from "./mcp/redis-event-bus.ts";
 import { CallMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
+import { ToolRunner } from "./tool-runner.ts";
 import { ToolService } from "./tool-service.ts";
+import { CodegenMcpTools } from "./tools/codegen-mcp-tools.ts";
 import { ProcessTools } from "./tools/process-tools.ts";
 import { RecordTools } from "./tools/record-tools.ts";
 import { WorkerReaper } from "./worker-reaper.ts";
@@ -75,18 +78,23 @@ export class Coordinator implements Service {
 
     const isStoreThere = (): boolean => redis.status === "ready";
     const registry = new Registry();
-    const tools = new ToolService({
+    const runner = new ToolRunner({
       lane: this.#lane,
       records: new RecordTools({ redis, scripts, records, resolver, waiter }),
       processes: new ProcessTools({ scripts, records, resolver, watcher }),
+    });
+    const tools = new ToolService({
+      runner,
+      codegenMcp: new CodegenMcpTools({ runner, records, scripts }),
       metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
       isStoreThere,
       log,
     });
     const sessions = new McpSessions(redis);
     const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
+    const offers = new Offers(config.TOOLSETS);
     const bus = new RedisEventBus({ redis, subscriber, log });
-    this.#mcp = new McpEndpoint({ tools, legacy, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
+    this.#mcp = new McpEndpoint({ tools, legacy, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });

@@ -22,6 +22,7 @@ const RETRYABLE = {
   IMAGE_NOT_FOUND: false,
   SANDBOX_UNAVAILABLE: true,
   STORE_UNAVAILABLE: true,
+  UNSUPPORTED: false,
   INTERNAL: false,
 } as const satisfies Record<string, boolean>;
 

@@ -193,6 +193,11 @@ export class Records {
     return ((await this.redis.lpos(keys.lane(sid), id)) ?? -1) + 1;
   }
 
+  /** Which of the session's calls it is, from 1, as long as the first of them is kept; 0 when it is not there. */
+  async callSequence(sid: SessionId, id: CallId): Promise<number> {
+    return ((await this.redis.zrank(keys.calls(sid), id)) ?? -1) + 1;
+  }
+
   async openCalls(sid: SessionId): Promise<number> {
     return await this.redis.llen(keys.lane(sid));
   }

@@ -9,8 +9,10 @@ import {
   type McpHttpHandler,
 } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
+import { TOOLSETS } from "../../shared/catalog/index.ts";
 import type { ToolService } from "../tool-service.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
+import { NOTHING, type Offers } from "./offers.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
 import { RequestBody } from "./request-body.ts";
 import { createServer } from "./server-factory.ts";
@@ -33,6 +35,7 @@ export class McpEndpoint {
     private readonly deps: {
       tools: ToolService;
       legacy: LegacyLeg;
+      offers: Offers;
       bus: RedisEventBus;
       /** False while Redis is away. */
       isStoreThere: () => boolean;
@@ -42,9 +45,10 @@ export class McpEndpoint {
   ) {
     const onerror = (err: Error): void => deps.log.debug({ err }, "MCP request error");
     this.#modern = createMcpHandler(
-      ({ authInfo }) =>
+      ({ authInfo, requestInfo }) =>
         createServer(deps.tools, {
           era: "modern",
+          offer: deps.offers.of(requestInfo?.url ?? "") ?? NOTHING,
           principal: authInfo?.clientId ?? "",
           receivedAt: performance.now(),
           mcpSession: undefined,
@@ -76,6 +80,8 @@ export class McpEndpoint {
 
   async #fetch(request: Request, raw: RequestBody | undefined, authInfo: AuthInfo | undefined): Promise<Response> {
     const receivedAt = performance.now();
+    const offer = this.deps.offers.of(request.url);
+    if (!offer) return rpcError(400, -32_602, `Unknown toolset; there are ${TOOLSETS.join(", ")}`);
     let body: unknown;
     if (request.method === "POST") {
       if (!isJsonContentType(request.headers.get("content-type") ?? "")) {
@@ -89,7 +95,7 @@ export class McpEndpoint {
     }
     try {
       return (await isLegacyRequest(request, body))
-        ? await this.deps.legacy.fetch(request, body, authInfo?.clientId ?? "", receivedAt)
+        ? await this.deps.legacy.fetch(request, body, { principal: authInfo?.clientId ?? "", receivedAt, offer })
         : await this.#modern.fetch(request, { ...(authInfo ? { authInfo } : {}), parsedBody: body });
     } catch (err) {
       if (!this.deps.isStoreThere())

@@ -10,10 +10,13 @@ import type { LaneCalls } from "../calls/lane-calls.ts";
 import type { SessionOpener } from "../calls/session-opener.ts";
 import type { ToolService } from "../tool-service.ts";
 import type { McpSession, McpSessions } from "./mcp-sessions.ts";
-import { createServer } from "./server-factory.ts";
+import { createServer, type RequestContext } from "./server-factory.ts";
 
 const SESSION_HEADER = "mcp-session-id";
 const KEEP_ALIVE_MS = 10_000;
+
+/** What the endpoint knows of a request. */
+type Asked = Pick<RequestContext, "principal" | "receivedAt" | "offer">;
 
 /** A JSON-RPC error as the whole HTTP answer. */
 export const rpcError = (
@@ -38,19 +41,20 @@ export class LegacyLeg {
     },
   ) {}
 
-  async fetch(request: Request, body: unknown, principal: string, receivedAt: number): Promise<Response> {
-    if (request.method === "POST") return await this.#post(request, body, principal, receivedAt);
-    if (request.method === "DELETE") return await this.#delete(request, principal);
+  async fetch(request: Request, body: unknown, asked: Asked): Promise<Response> {
+    if (request.method === "POST") return await this.#post(request, body, asked);
+    if (request.method === "DELETE") return await this.#delete(request, asked.principal);
     return rpcError(405, -32_000, "Method not allowed: this server sends nothing outside of requests", {
       allow: "POST, DELETE",
     });
   }
 
-  async #post(request: Request, body: unknown, principal: string, receivedAt: number): Promise<Response> {
+  async #post(request: Request, body: unknown, asked: Asked): Promise<Response> {
+    const { principal } = asked;
     const messages = (Array.isArray(body) ? body : [body]) as JSONRPCMessage[];
     const { sessions } = this.deps;
     if (messages.some((message) => isInitializeRequest(message))) {
-      const response = await this.#serve(request, body, principal, receivedAt, undefined);
+      const response = await this.#serve(request, body, asked, undefined);
       if (!response.ok) return response;
       response.headers.set(SESSION_HEADER, await sessions.create(principal));
       return response;
@@ -58,7 +62,7 @@ export class LegacyLeg {
     const found = await this.#session(request, principal);
     if (found instanceof Response) return found;
     for (const message of messages) await this.#noticeCancel(message, found);
-    return await this.#serve(request, body, principal, receivedAt, found);
+    return await this.#serve(request, body, asked, found);
   }
 
   async #delete(request: Request, principal: string): Promise<Response> {
@@ -83,18 +87,11 @@ export class LegacyLeg {
     if (callId) await this.deps.calls.cancel(sessionOf(callId), callId);
   }
 
-  async #serve(
-    request: Request,
-    body: unknown,
-    principal: string,
-    receivedAt: number,
-    mcpSession: McpSession | undefined,
-  ): Promise<Response> {
+  async #serve(request: Request, body: unknown, asked: Asked, mcpSession: McpSession | undefined): Promise<Response> {
     const { sessions, tools, log } = this.deps;
     const server = createServer(tools, {
+      ...asked,
       era: "legacy",
-      principal,
-      receivedAt,
       mcpSession,
       onSubmitted: (requestId, callId) => {
         if (!mcpSession) return;

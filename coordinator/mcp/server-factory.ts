@@ -1,18 +1,17 @@
 import { ProtocolError, ProtocolErrorCode, Server } from "@modelcontextprotocol/server";
-import { toolList } from "../../shared/catalog/index.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { ToolService } from "../tool-service.ts";
+import type { Offer } from "./offers.ts";
 import { ProgressNotifier } from "./progress-notifier.ts";
 
 const INSTRUCTIONS =
   "Runs code in isolated Linux sandboxes. run_command, write_file and the other tools work in your default session at once; make more with create_session. A call that outlives its wait goes on: follow it with get_call or read_process.";
 
-const offered = toolList(["full"]);
-
 /** What one HTTP request says of its caller, before any tool is named. */
 export interface RequestContext {
   era: "modern" | "legacy";
+  offer: Offer;
   principal: string;
   receivedAt: number;
   mcpSession: Caller["mcpSession"];
@@ -26,8 +25,10 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
     { name: "codegen-mcp", title: "codegen-mcp", version: VERSION },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
-  server.setRequestHandler("tools/list", () => ({ tools: offered }));
+  server.setRequestHandler("tools/list", () => ({ tools: context.offer.list }));
   server.setRequestHandler("tools/call", async ({ params }, ctx) => {
+    const tool = context.offer.find(params.name);
+    if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
     const { id, _meta, signal, notify } = ctx.mcpReq;
     const token = _meta?.progressToken;
     const progress =
@@ -38,7 +39,7 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
           );
     const { era, principal, receivedAt, mcpSession, onSubmitted } = context;
     try {
-      const result = await tools.call(params.name, params.arguments, {
+      return await tools.call(tool, params.arguments, {
         principal,
         receivedAt,
         mcpSession,
@@ -46,11 +47,9 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
         signal: era === "modern" ? signal : undefined,
         onSubmitted: (_, callId) => onSubmitted?.(id, callId),
       });
-      if (result) return result;
     } finally {
       progress?.end();
     }
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
   });
   return server;
 };

@@ -1,4 +1,5 @@
 import { getCall, listCalls } from "./calls.ts";
+import { codegenMcpTools } from "./codegen-mcp.ts";
 import { listFiles, readFile, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
@@ -21,6 +22,7 @@ export const tools: readonly Tool[] = [
   listFiles,
   getCall,
   listCalls,
+  ...codegenMcpTools,
 ];
 
 const byName = new Map(tools.map((tool) => [tool.name, tool]));

@@ -15,23 +15,28 @@ const NEEDED: Record<string, Record<string, unknown>> = {
   run_command: { command: "true" },
   read_file: { path: "mine" },
   write_file: { path: "mine", content: "theirs" },
+  "fs.read": { path: "mine" },
+  "fs.write": { path: "mine", content: "theirs" },
+  "run.python": { code: "pass" },
+  "pkg.install": { packages: "six" },
+  "artifact.get": { artifact_id: "mine" },
 };
-const IDS = ["session_id", "call_id", "process_id"] as const;
+const IDS = ["session_id", "call_id", "process_id", "task_id"] as const;
 type Id = (typeof IDS)[number];
 
 /** Every tool with every id that it takes. */
 const TAKERS = tools.flatMap(({ name, input }) =>
   IDS.filter((id) => id in input.shape).map((id) => [name, id] as const),
 );
-/** These find the session by the other id, so a session's id beside it says nothing. */
-const FOUND_BY_ID = new Set(["get_call", "read_process"]);
+/** These find the session by the other id, or need none, so a session's id beside it says nothing. */
+const FOUND_BY_ID = new Set(["get_call", "read_process", "task.get_result", "task.get_status", "echo"]);
 
 describe("Ids of another principal", () => {
   const cluster = useCluster();
   let coordinator: Coordinator;
   let mine: ToolClient;
   let theirs: ToolClient;
-  const ids: Record<Id, string> = { session_id: "", call_id: "", process_id: "" };
+  const ids: Record<Id, string> = { session_id: "", call_id: "", process_id: "", task_id: "" };
   before(async () => {
     const config = parseConfig({ REDIS_URL: cluster.stack.redis.url, PORT: "0" });
     coordinator = new Coordinator(config, silentLog, ({ headers }) => headers["x-principal"] as string);
@@ -39,7 +44,7 @@ describe("Ids of another principal", () => {
     const readyz = `${coordinator.url}/readyz`;
     await eventually("the coordinator is ready", async () => (await send(readyz, { method: "GET" })).status === 200);
     const connect = (principal: string): Promise<ToolClient> =>
-      PromptKitClient.connect(`${coordinator.url}/mcp`, { "x-principal": principal });
+      PromptKitClient.connect(`${coordinator.url}/mcp?toolset=codegen-mcp`, { "x-principal": principal });
     [mine, theirs] = await Promise.all([connect("me"), connect("them")]);
     const { session_id } = (await mine.call("create_session")).structured;
     await mine.call("write_file", { session_id, path: "mine", content: "mine" });
@@ -48,7 +53,8 @@ describe("Ids of another principal", () => {
     const { calls } = (await mine.call("list_calls", { session_id, limit: 1 })).structured as {
       calls: { call_id: string }[];
     };
-    Object.assign(ids, { session_id, process_id, call_id: calls[0]?.call_id });
+    const call_id = calls[0]?.call_id;
+    Object.assign(ids, { session_id, process_id, call_id, task_id: call_id });
   });
   cluster.beforeStop(async () => {
     await mine.call("close_session", { session_id: ids.session_id });
@@ -58,7 +64,7 @@ describe("Ids of another principal", () => {
   const unknown = (): Record<Id, string> => {
     const session_id = newSessionId();
     const call_id = newCallId(session_id);
-    return { session_id, call_id, process_id: processIdOf(call_id) };
+    return { session_id, call_id, process_id: processIdOf(call_id), task_id: call_id };
   };
   /** What the answer says, whatever id it was asked for. */
   const told = ({ isError, structured, text }: ToolAnswer, id: string): unknown =>

@@ -1,0 +1,31 @@
+import type { ToolFailure } from "../shared/failure.ts";
+import { render } from "./render.ts";
+
+type Structured = Record<string, unknown>;
+
+/** A tool's answer as MCP carries it. */
+export interface ToolResult {
+  [key: string]: unknown;
+  content: ({ type: "text"; text: string } | { type: "image"; data: string; mimeType: string })[];
+  structuredContent: Structured;
+  isError?: boolean;
+}
+
+export const textAnswer = (text: string, structuredContent: Structured): ToolResult => ({
+  content: [{ type: "text", text }],
+  structuredContent,
+});
+
+/** @param tool its name */
+export const answer = (tool: string, result: Structured): ToolResult => {
+  if (tool === "read_file" && String(result.mime).startsWith("image/") && typeof result.content === "string") {
+    const { content, ...structuredContent } = result;
+    return { content: [{ type: "image", data: content, mimeType: String(result.mime) }], structuredContent };
+  }
+  return textAnswer(render(tool, result), result);
+};
+
+export const failed = (failure: ToolFailure): ToolResult => {
+  const text = `${failure.code}: ${failure.message}${failure.hint ? ` ${failure.hint}` : ""}`;
+  return { ...textAnswer(text, { ...failure.toRecord() }), isError: true };
+};

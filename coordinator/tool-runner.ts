@@ -1,0 +1,48 @@
+import { z } from "zod";
+import type { Tool } from "../shared/catalog/index.ts";
+import { ToolFailure } from "../shared/failure.ts";
+import type { Caller } from "./calls/caller.ts";
+import type { LaneCalls } from "./calls/lane-calls.ts";
+import type { ProcessTools } from "./tools/process-tools.ts";
+import type { RecordTools } from "./tools/record-tools.ts";
+
+type Structured = Record<string, unknown>;
+type RecordTool = (args: never, caller: Caller) => Promise<Structured>;
+
+/** From a tool's arguments to its structured result: checks them, and dispatches by class. */
+export class ToolRunner {
+  readonly #lane: LaneCalls;
+  readonly #recordTools: Map<string, RecordTool>;
+
+  constructor({ lane, records, processes }: { lane: LaneCalls; records: RecordTools; processes: ProcessTools }) {
+    this.#lane = lane;
+    this.#recordTools = new Map<string, RecordTool>([
+      ["get_session", records.getSession.bind(records)],
+      ["list_sessions", records.listSessions.bind(records)],
+      ["get_call", records.getCall.bind(records)],
+      ["list_calls", records.listCalls.bind(records)],
+      ["read_process", processes.readProcess.bind(processes)],
+      ["list_processes", processes.listProcesses.bind(processes)],
+    ]);
+  }
+
+  /** @throws {ToolFailure} the tool's own, or why it was not taken */
+  async run(tool: Tool, rawArgs: unknown, caller: Caller): Promise<Structured> {
+    const args = checkArguments(tool, rawArgs);
+    const record = this.#recordTools.get(tool.name);
+    return record ? await record(args as never, caller) : await this.#lane.run(tool, args, caller);
+  }
+}
+
+/** @throws {ToolFailure} INVALID_ARGUMENT that names every argument that is missing, malformed or unknown */
+export const checkArguments = (tool: Tool, raw: unknown): Structured => {
+  const parsed = tool.input.safeParse(raw ?? {});
+  if (parsed.success) return parsed.data;
+  const what = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join(".")}: ${message}` : message,
+  );
+  throw new ToolFailure("INVALID_ARGUMENT", `${tool.name} cannot take these arguments: ${what.join("; ")}`, {
+    hint: `Its arguments are: ${Object.keys(tool.input.shape).join(", ")}.`,
+    cause: z.prettifyError(parsed.error),
+  });
+};
