@@ -14,8 +14,11 @@ const END: Record<string, (r: Structured) => string> = {
 const end = (r: Structured): string => (END[String(r.status)]?.(r) ?? String(r.status)) + seconds(r.duration_ms);
 
 const lossy = (r: Structured): string => (r.lossy ? "; bytes that are no UTF-8 are shown as U+FFFD" : "");
-const evicted = (r: Structured): string =>
-  r.evicted_before ? `; what came before byte ${r.evicted_before} is no longer kept` : "";
+const evicted = (r: Structured): string => {
+  if (!r.evicted_before) return "";
+  const where = r.log_path ? `, but stands in ${r.log_path} (64 MiB at most)` : "";
+  return `; what came before byte ${r.evicted_before} is no longer kept here${where}`;
+};
 
 const command: Render = (r) =>
   `${end(r)}${r.status === "running" ? "; follow it with read_process" : ""}${lossy(r)}${block("stdout", r.stdout)}${block("stderr", r.stderr)}`;
@@ -35,6 +38,7 @@ const RENDER: Record<string, Render> = {
   run_command: command,
   read_process: (r) =>
     `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}${lossy(r)}${evicted(r)}]`,
+  write_process: (r) => `Written; read_process("${r.process_id}") shows what it says to that.`,
   kill_process: (r) => `${r.process_id}: ${end(r)}`,
   list_processes: (r) =>
     rows(

@@ -68,6 +68,8 @@ export interface ProcessRecord {
   bytes: number;
   /** Output before this offset is no longer kept. */
   evictedBefore: number;
+  /** Once it ended: bytes of output, from the start, that stand in a log file in the session. */
+  logBytes: number;
   epoch: number;
 }
 
@@ -124,6 +126,7 @@ const toProcess = (id: ProcessId, h: Hash): ProcessRecord => ({
   startedAt: Number(h.started_at),
   bytes: Number(h.bytes ?? 0),
   evictedBefore: Number(h.evicted_before ?? 0),
+  logBytes: Number(h.log_bytes ?? 0),
   epoch: Number(h.epoch),
 });
 

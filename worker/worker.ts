@@ -28,6 +28,7 @@ import { listFiles, readFile, writeFile } from "./tools/files.ts";
 import { killProcess } from "./tools/kill-process.ts";
 import { runCommand } from "./tools/run-command.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
+import { writeProcess } from "./tools/write-process.ts";
 
 const DRAIN_POLL_MS = 50;
 /** How long calls whose processes were killed may take to say so. */
@@ -95,6 +96,7 @@ export class Worker implements Service {
       .set("create_session", createSession(new Records(redis)))
       .set("close_session", closeSession(this.#keeper))
       .set("run_command", runCommand)
+      .set("write_process", writeProcess)
       .set("kill_process", killProcess)
       .set("read_file", readFile)
       .set("write_file", writeFile)

@@ -1,4 +1,4 @@
-import { closeSession, createSession, killProcess, type Tool, WAIT_MS } from "../../shared/catalog/index.ts";
+import { closeSession, createSession, type Tool, WAIT_MS } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, isProcessId, processIdOf, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { Records } from "../../shared/records.ts";
@@ -91,7 +91,7 @@ export class LaneCalls {
         key,
         waitMs: until - performance.now(),
       });
-    if (tool.name === killProcess.name && named === undefined) {
+    if ("process_id" in tool.input.shape && named === undefined) {
       const id = String(rest.process_id);
       const sessionId = isProcessId(id) ? sessionOf(id) : undefined; // the process says which session it is in
       const accepted = sessionId && (await attempt(sessionId));

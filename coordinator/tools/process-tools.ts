@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
+import { outputLogPath } from "../../shared/output-log-path.ts";
 import type { ProcessRecord, Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallWatcher } from "../calls/call-watcher.ts";
@@ -50,10 +51,18 @@ export class ProcessTools {
           output: page.text,
           ...(page.isLossy ? { lossy: true } : {}),
           ...paging(page, process),
+          ...(await this.#log(sid, process)),
         };
       }
       await changed.promise;
     }
+  }
+
+  /** Where what was evicted can be read, as long as its session lives. */
+  async #log(sid: SessionId, { id, status, evictedBefore, logBytes }: ProcessRecord): Promise<Structured> {
+    const hasLog = evictedBefore > 0 && (status === "running" || logBytes > 0);
+    const workdir = hasLog ? (await this.deps.records.session(sid))?.workdir : undefined;
+    return workdir ? { log_path: outputLogPath(workdir, id) } : {};
   }
 
   /** One page; or, where lines are to be picked, whatever there is from the cursor on. */

@@ -1,7 +1,7 @@
 import { getCall, listCalls } from "./calls.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
 import { listFiles, readFile, writeFile } from "./files.ts";
-import { killProcess, listProcesses, readProcess, runCommand } from "./processes.ts";
+import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import type { Tool } from "./tool.ts";
 import { offeredBy, type Toolset } from "./toolsets.ts";
@@ -15,6 +15,7 @@ export const tools: readonly Tool[] = [
   closeSession,
   runCommand,
   readProcess,
+  writeProcess,
   killProcess,
   listProcesses,
   readFile,
@@ -67,4 +68,5 @@ export {
   readProcess,
   runCommand,
   writeFile,
+  writeProcess,
 };

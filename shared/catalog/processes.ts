@@ -40,6 +40,7 @@ export const runCommand = defineTool({
     cwd: path.optional().describe("Directory; default: the workdir."),
     env: environment.optional().describe("Extra variables."),
     stdin: z.string().max(1_000_000).optional().describe("Its standard input, then closed."),
+    pty: z.boolean().default(false).describe("Give it a terminal; env may set LINES and COLUMNS."),
     wait_ms: waitMs,
     timeout_ms: z
       .int()
@@ -47,7 +48,10 @@ export const runCommand = defineTool({
       .max(1_800_000)
       .optional()
       .describe("Kill its process tree then. Default 120000; background: none."),
-    background: z.boolean().default(false).describe("Answer once started; lives as long as the session."),
+    background: z
+      .boolean()
+      .default(false)
+      .describe("Answer once started; lives as long as the session, takes write_process."),
     max_output_bytes: z
       .int()
       .min(1_000)
@@ -66,6 +70,7 @@ export const runCommand = defineTool({
     truncated: z.boolean().optional(),
     lossy: z.boolean().optional(),
     next_cursor: z.string().optional(),
+    log_path: z.string().optional(),
     effects_lost: z.boolean().optional(),
   }),
 });
@@ -95,9 +100,30 @@ export const readProcess = defineTool({
     next_cursor: z.string().optional(),
     has_more: z.boolean().optional(),
     evicted_before: z.number().optional(),
+    log_path: z.string().optional(),
     lossy: z.boolean().optional(),
     ...processEnd,
   }),
+});
+
+export const writeProcess = defineTool({
+  name: "write_process",
+  title: "Write to process",
+  description:
+    "Type into a running process: one with pty, or in background without stdin. In a terminal \\n is Enter, \\u0003 Ctrl-C. Its output comes by read_process.",
+  class: "control",
+  toolset: "full",
+  mutates: true,
+  destructive: true,
+  idempotent: false,
+  input: z.strictObject({
+    process_id: processId,
+    data: z.string().max(1_000_000).default("").describe("Text for its standard input."),
+    close: z.boolean().default(false).describe("End its input after it."),
+    session_id: sessionId,
+    idempotency_key: idempotencyKey,
+  }),
+  output: z.object({ ...answer, process_id: z.string().optional() }),
 });
 
 export const killProcess = defineTool({

@@ -9,7 +9,7 @@ export const keys = {
   session: (sid: SessionId) => `cg:{${sid}}`,
   /** List of call ids that hold or wait for the lane, oldest first. */
   lane: (sid: SessionId) => `cg:{${sid}}:lane`,
-  /** List of ids of control calls (kill, close) that are not final. */
+  /** List of ids of control calls (kill, write, close) that are not final. */
   controls: (sid: SessionId) => `cg:{${sid}}:ctl`,
   /** Sorted set of call ids by submission time in ms, newest 1,000. */
   calls: (sid: SessionId) => `cg:{${sid}}:calls`,

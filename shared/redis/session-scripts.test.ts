@@ -272,7 +272,7 @@ describe("SessionScripts", () => {
     await scripts.next(sid, lease);
     await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
     expect(await records.runningProcesses(sid), "it runs in the background").to.equal(1);
-    const end = { callId, status: "exited", exitCode: 0, signal: "", durationMs: 1, bytes: 0 } as const;
+    const end = { callId, status: "exited", exitCode: 0, signal: "", durationMs: 1, bytes: 0, logBytes: 0 } as const;
     await scripts.endProcess(sid, lease, end);
     expect(await records.runningProcesses(sid)).to.equal(0);
   });

@@ -140,9 +140,17 @@ export class SessionScripts {
   async endProcess(
     sid: SessionId,
     lease: Lease,
-    end: { callId: CallId; status: string; exitCode: number | ""; signal: string; durationMs: number; bytes: number },
+    end: {
+      callId: CallId;
+      status: string;
+      exitCode: number | "";
+      signal: string;
+      durationMs: number;
+      bytes: number;
+      logBytes: number;
+    },
   ): Promise<void> {
-    const args = [end.callId, end.status, end.exitCode, end.signal, end.durationMs, end.bytes];
+    const args = [end.callId, end.status, end.exitCode, end.signal, end.durationMs, end.bytes, end.logBytes];
     this.#mine(sid, await this.#run("end_process")(keys.session(sid), ...owner(lease), ...args));
   }
 

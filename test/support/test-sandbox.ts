@@ -11,6 +11,7 @@ export interface RunOptions {
   env?: Record<string, string>;
   stdin?: string;
   timeoutMs?: number;
+  terminal?: { rows: number; columns: number };
 }
 
 interface Run {
@@ -60,10 +61,11 @@ export class TestSandbox implements SandboxListener {
     });
     exit.catch(() => {}); // whoever wants it awaits it
     this.#runs.set(processId, run);
-    const { cwd = "", env = {}, stdin = "", timeoutMs = 0 } = options;
+    const { cwd = "", env = {}, stdin = "", timeoutMs = 0, terminal } = options;
     const keepStdin = options.stdin === undefined && command.includes("#stdin");
     const pid = await this.sandbox.spawn({
       ...{ processId, command, cwd, env, keepStdin },
+      ...(terminal ? { ptyRows: terminal.rows, ptyColumns: terminal.columns } : {}),
       stdin: Buffer.from(stdin),
       timeoutMs: BigInt(timeoutMs),
     });

@@ -42,6 +42,8 @@ export const WORKER_BODIES: Bodies = {
       5: ["stdin", "bytes"],
       6: ["keepStdin", "bool"],
       7: ["timeoutMs", "uint64"],
+      20: ["ptyRows", "uint32"],
+      21: ["ptyColumns", "uint32"],
     },
   ],
   5: ["kill", { 1: PROCESS_ID, 2: ["signal", "string"] }],
@@ -131,6 +133,7 @@ export const AGENT_BODIES: Bodies = {
       7: ["outputBytes", "uint64"],
       8: ["leftBehind", "uint32"],
       9: ["outOfMemory", "bool"],
+      20: ["logBytes", "uint64"],
     },
   ],
   50: [

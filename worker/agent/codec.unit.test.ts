@@ -34,6 +34,8 @@ describe("The agent's codec", () => {
       stdin: Buffer.from([0, 255]),
       keepStdin: true,
       timeoutMs: 2n ** 40n,
+      ptyRows: 40,
+      ptyColumns: 0,
     };
     const frame = create(WorkerFrameSchema, { requestId: 2n ** 60n, body: { case: "spawn", value } });
     const { requestId, body } = decodeWorkerFrame(toBinary(WorkerFrameSchema, frame));

@@ -38,11 +38,17 @@ const main = async (): Promise<void> => {
     listener: {
       onOutput: (processId, { stream, offset, data }) =>
         sendEvent({ body: { case: "output", value: { processId, stream, offset: BigInt(offset), data } } }),
-      onExited: (processId, { durationMs, outputBytes, ...exit }) =>
+      onExited: (processId, { durationMs, outputBytes, logBytes, ...exit }) =>
         sendEvent({
           body: {
             case: "exited",
-            value: { processId, ...exit, durationMs: BigInt(durationMs), outputBytes: BigInt(outputBytes) },
+            value: {
+              processId,
+              ...exit,
+              durationMs: BigInt(durationMs),
+              outputBytes: BigInt(outputBytes),
+              logBytes: BigInt(logBytes),
+            },
           },
         }),
     },

@@ -1,3 +1,5 @@
+import type { OutputLog } from "./output-log.ts";
+
 /** As in agent.proto's `StreamKind`; importing it would load the generated code. */
 export const STDOUT = 1;
 export const STDERR = 2;
@@ -35,7 +37,10 @@ export class OutputWindow {
   #flushedAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
 
-  constructor(private readonly listener: OutputWindowListener) {}
+  constructor(
+    private readonly listener: OutputWindowListener,
+    private readonly log: OutputLog,
+  ) {}
 
   /** Bytes that were put in, acknowledged or not. */
   get totalBytes(): number {
@@ -53,6 +58,7 @@ export class OutputWindow {
 
   push(stream: Stream, data: Buffer): void {
     if (this.#pending && this.#pending.stream !== stream) this.flush();
+    this.log.write(data);
     this.#pending ??= { stream, parts: [], bytes: 0 };
     this.#pending.parts.push(data);
     this.#pending.bytes += data.length;

@@ -2,11 +2,13 @@ import { statSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import type { KnownProcess, Spawn, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
-import { CommandProcess, type ProcessExit } from "./command-process.ts";
+import { CommandProcess } from "./command-process.ts";
 import { AgentFailure, fromSystemError } from "./failure.ts";
 import { OomKills } from "./oom-kills.ts";
+import { OutputLog } from "./output-log.ts";
 import type { OutputChunk } from "./output-window.ts";
 import type { RunnerSupply } from "./runner.ts";
+import type { ProcessExit, SessionProcess } from "./session-process.ts";
 
 /** The kernel refuses a longer argument (MAX_ARG_STRLEN), and a longer `NAME=value`. */
 const ARGUMENT_MAX_BYTES = 128 * 1024 - 1;
@@ -14,6 +16,7 @@ const STDIN_UNREAD_MAX_BYTES = 1024 * 1024;
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 /** Processes whose exit the worker has not acknowledged. */
 const KNOWN_MAX = 512;
+const TERMINAL_SIZE_MAX = 4095;
 const SEEN_MAX = 100_000;
 
 export interface ProcessesListener {
@@ -22,7 +25,7 @@ export interface ProcessesListener {
 }
 
 interface Known {
-  process: CommandProcess;
+  process: SessionProcess;
   started: Promise<number>;
   isAcknowledged: boolean;
   isGone: boolean;
@@ -55,7 +58,8 @@ export class Processes {
       const { runners, environment, listener } = this.deps;
       const runner = await runners.take();
       const marker = `CODEGEN_CALL=${processId}`;
-      const process = new CommandProcess(marker, runner, this.#oomKills, {
+      const log = new OutputLog(this.deps.workdir, processId);
+      const process = new CommandProcess(marker, runner, this.#oomKills, log, {
         onOutput: (chunk) => listener.onOutput(processId, chunk),
         onExited: (exit) => {
           listener.onExited(processId, exit);
@@ -68,10 +72,13 @@ export class Processes {
       });
       const env = { ...environment(), ...spec.env, CODEGEN_CALL: processId };
       const argv = ["/bin/bash", "-c", spec.command];
-      const hasStdin = spec.keepStdin || spec.stdin.length > 0;
-      const started = process.start({ cwd, argv, env, hasStdin }, Math.min(Number(spec.timeoutMs), TIMEOUT_MAX_MS));
+      const { ptyRows: rows, ptyColumns: columns } = spec;
+      const terminal = rows > 0 && columns > 0 ? { rows, columns } : undefined;
+      const hasStdin = spec.keepStdin || spec.stdin.length > 0 || terminal !== undefined;
+      const request = { cwd, argv, env, hasStdin, ...(terminal ? { terminal } : {}) };
+      const started = process.start(request, Math.min(Number(spec.timeoutMs), TIMEOUT_MAX_MS));
       this.#known.set(processId, { process, started, isAcknowledged: false, isGone: false });
-      if (hasStdin) process.writeStdin(spec.stdin, !spec.keepStdin);
+      if (hasStdin) process.writeStdin(spec.stdin, !spec.keepStdin && !terminal);
       return await started;
     } catch (error) {
       this.#known.delete(processId);
@@ -141,7 +148,7 @@ export class Processes {
     if (known.isAcknowledged && known.isGone) this.#known.delete(processId);
   }
 
-  #validate({ processId, command, cwd, env }: Spawn): void {
+  #validate({ processId, command, cwd, env, ptyRows, ptyColumns }: Spawn): void {
     if (!/^[\w.-]{1,128}$/.test(processId))
       throw new AgentFailure("INVALID_ARGUMENT", "Cannot start a process: bad process_id");
     if (this.#seen.has(processId))
@@ -154,6 +161,11 @@ export class Processes {
         `Cannot start a command of ${Buffer.byteLength(command)} bytes: write it into a file of its own (limit ${ARGUMENT_MAX_BYTES})`,
       );
     for (const [name, value] of Object.entries(env)) checkVariable(name, value);
+    if (Math.max(ptyRows, ptyColumns) > TERMINAL_SIZE_MAX)
+      throw new AgentFailure(
+        "INVALID_ARGUMENT",
+        `Cannot make a terminal with more than ${TERMINAL_SIZE_MAX} rows or columns`,
+      );
     if (this.#known.size >= KNOWN_MAX) this.#forgetOldestExit();
     if (this.#seen.size >= SEEN_MAX) this.#seen.delete(this.#seen.values().next().value!);
   }

@@ -8,6 +8,10 @@ export interface RunRequest {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   hasStdin: boolean;
+  /** A terminal of this size for its three standard streams; what it shows comes as stdout. */
+  terminal?: { rows: number; columns: number };
+  /** Gives it a channel to us: its fd 3 reads, its fd 4 writes. */
+  hasChannel?: boolean;
 }
 
 export interface RunnerListener {
@@ -24,9 +28,16 @@ export interface RunnerPipes {
   stdout: Socket;
   stderr: Socket;
   stdin: Socket | undefined;
+  /** `to` is what the command reads. */
+  channel: { to: Socket; from: Socket } | undefined;
 }
 
+/** As in init.c. */
 const FLAG_STDIN = 1;
+const FLAG_TERMINAL = 2;
+const FLAG_CHANNEL = 4;
+const ROWS_FACTOR = 2 ** 8;
+const COLUMNS_FACTOR = 2 ** 20;
 const HEADER_BYTES = 16;
 
 /**
@@ -40,7 +51,8 @@ export class Runner {
   readonly #ready: Promise<boolean>;
   /** Opened while the runner waits, not when a call does. */
   #outputs: { stdout: Socket; stderr: Socket } | undefined;
-  #stdinFd = -1;
+  /** Numbers of its ends for us: stdin, and the channel's two. */
+  #fds = { stdin: -1, to: -1, from: -1 };
   #listener: RunnerListener | undefined;
   #isGone = false;
   #text = "";
@@ -83,10 +95,14 @@ export class Runner {
   /** Only after `ready()`, and once. Throws when the runner has just been killed. */
   run(request: RunRequest, listener: RunnerListener): RunnerPipes {
     if (this.#isGone || !this.#outputs) throw new Error("the runner was killed");
-    const stdin = request.hasStdin ? this.#open(this.#stdinFd, constants.O_WRONLY) : undefined;
+    const fds = this.#fds;
+    const stdin = request.hasStdin ? this.#open(fds.stdin, constants.O_WRONLY) : undefined;
+    const channel = request.hasChannel
+      ? { to: this.#open(fds.to, constants.O_WRONLY), from: this.#open(fds.from, constants.O_RDONLY) }
+      : undefined;
     this.#listener = listener;
     this.#control.write(encodeRequest(request));
-    return { ...this.#outputs, stdin };
+    return { ...this.#outputs, stdin, channel };
   }
 
   /** Ends a runner that was never used. */
@@ -100,8 +116,8 @@ export class Runner {
     return new Socket({ fd: ownFd, readable, writable: !readable });
   }
 
-  #onPipes(stdin: number, stdout: number, stderr: number): void {
-    this.#stdinFd = stdin;
+  #onPipes(stdin: number, stdout: number, stderr: number, to: number, from: number): void {
+    this.#fds = { stdin, to, from };
     try {
       this.#outputs = {
         stdout: this.#open(stdout, constants.O_RDONLY),
@@ -115,8 +131,8 @@ export class Runner {
   /** True for the line that says that the runner is ready. */
   #onLine(line: string): boolean {
     const [word, ...fields] = line.split(" ");
-    const [a, b, c] = fields.map(Number) as [number, number, number];
-    if (word === "pipes") this.#onPipes(a, b, c);
+    const [a, b, c, d, e] = fields.map(Number) as [number, number, number, number, number];
+    if (word === "pipes") this.#onPipes(a, b, c, d, e);
     else if (word === "started") this.#listener?.onStarted(a);
     else if (word === "failed") this.#listener?.onFailed(a);
     else if (word === "exit") this.#listener?.onEnded(a, null, b === 1);
@@ -125,11 +141,17 @@ export class Runner {
   }
 }
 
-const encodeRequest = ({ cwd, argv, env, hasStdin }: RunRequest): Buffer => {
+const flagsOf = ({ hasStdin, terminal, hasChannel }: RunRequest): number =>
+  (hasStdin ? FLAG_STDIN : 0) +
+  (hasChannel ? FLAG_CHANNEL : 0) +
+  (terminal ? FLAG_TERMINAL + terminal.rows * ROWS_FACTOR + terminal.columns * COLUMNS_FACTOR : 0);
+
+const encodeRequest = (run: RunRequest): Buffer => {
+  const { cwd, argv, env } = run;
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const body = Buffer.from(`${[cwd, ...argv, ...environment].join("\0")}\0`);
   const request = Buffer.allocUnsafe(HEADER_BYTES + body.length);
-  const header = [body.length, hasStdin ? FLAG_STDIN : 0, argv.length, environment.length];
+  const header = [body.length, flagsOf(run), argv.length, environment.length];
   header.forEach((field, i) => {
     request.writeUInt32LE(field, i * 4); // "the machine's order": Linux on x86-64 and arm64 is little endian
   });

@@ -10,12 +10,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,17 +132,21 @@ static void supervise(char **cmd) {
 /*
  * Started ahead of need: the agent keeps one runner waiting, so that a call costs one fork and one exec. On fd 3, a
  * socket, it
- *   says  "pipes IN OUT ERR\n"     the agent opens /proc/PID/fd/{IN,OUT,ERR}: its ends of the command's stdin, stdout and
- *                                  stderr. Pipes and no sockets, because programs open /dev/stdout and /dev/stderr.
+ *   says  "pipes IN OUT ERR TO FROM\n"
+ *                                  the agent opens /proc/PID/fd/{IN,OUT,ERR,TO,FROM}: its ends of the command's stdin,
+ *                                  stdout and stderr, and of a channel that a command may get as its fds 3 (reads what
+ *                                  went to TO) and 4. Pipes and no sockets, because programs open /dev/stdout.
  *   reads one request              u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
- *                                  cwd, argv, environment, every string with its NUL.
+ *                                  cwd, argv, environment, every string with its NUL. With FLAG_TERMINAL the flags hold
+ *                                  the window's size too: 12 bits for the rows, 12 for the columns.
  *   says  "started PID\n"          or "failed ERRNO\n", and ends.
  *   says  "exit CODE REST\n"       or "signal NUMBER REST\n", when the command's main process ends. REST is 1 when
  *                                  something that it started lives on, else 0.
  * and ends when its last descendant did: as a subreaper it inherits whatever leaves the tree by setsid or a double fork.
- * A terminal will be one more flag: openpty() here, relayed through the same pipes.
+ * A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout.
  */
-enum { FLAG_STDIN = 1 };
+enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
+#define SILENT_MS 100
 
 struct request {
     uint32_t length, flags, argc, envc;
@@ -173,8 +180,74 @@ static void take_strings(char **into, uint32_t count, char **next, const char *e
     into[count] = NULL;
 }
 
-/* The child's half of fork(): never returns. */
-static void become(const char *cwd, char **argv, char **env, const int stdio[3], int failure_fd) {
+/* Bytes on their way from one descriptor to another that may both make us wait. */
+struct flow {
+    int from, to; /* -1: closed */
+    size_t at, end;
+    char bytes[65536];
+};
+
+static void shut(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+static int would_wait(void) { return errno == EAGAIN || errno == EINTR; }
+
+/* Moves what can be moved without waiting. What nobody takes any more is dropped, so that the writer goes on. */
+static void move_bytes(struct flow *flow) {
+    while (flow->from >= 0) {
+        if (flow->at == flow->end) {
+            ssize_t n = read(flow->from, flow->bytes, sizeof flow->bytes);
+            if (n < 0 && would_wait()) return;
+            if (n <= 0) { /* the end of a pipe; EIO when no process has the terminal open any more */
+                flow->from = -1;
+                return;
+            }
+            flow->at = 0, flow->end = (size_t)n;
+        }
+        ssize_t n = write(flow->to, flow->bytes + flow->at, flow->end - flow->at);
+        if (n < 0 && would_wait()) return;
+        flow->at = n < 0 ? flow->end : flow->at + (size_t)n;
+    }
+}
+
+static int is_waiting(const struct flow *flow) { return flow->at < flow->end; }
+
+static struct flow typed = {-1, -1, 0, 0, ""}, shown = {-1, -1, 0, 0, ""};
+
+/* Waits until something can be moved, a child ended, or nothing happened for so long. Returns 0 for the latter. */
+static int relay(int child_fd, int timeout_ms) {
+    struct pollfd polled[] = {
+        {child_fd, POLLIN, 0},
+        {is_waiting(&typed) ? typed.to : typed.from, is_waiting(&typed) ? POLLOUT : POLLIN, 0},
+        {is_waiting(&shown) ? shown.to : shown.from, is_waiting(&shown) ? POLLOUT : POLLIN, 0},
+    };
+    int n = poll(polled, sizeof polled / sizeof *polled, timeout_ms);
+    move_bytes(&typed);
+    move_bytes(&shown);
+    return n;
+}
+
+/* Everybody is gone: what they wrote last is still in the terminal, and the agent may be slow to read. */
+static void drain_terminal(void) {
+    move_bytes(&shown);
+    while (shown.from >= 0 && relay(-1, is_waiting(&shown) ? -1 : SILENT_MS) > 0) continue;
+}
+
+/* Returns the terminal's other end, and the command's in `*command_end`; -1 where there is none to be had. */
+static int open_terminal(uint32_t flags, int *command_end) {
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    char name[64];
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 || ptsname_r(master, name, sizeof name) != 0) return -1;
+    struct winsize size = {.ws_row = flags >> ROWS_SHIFT & SIZE_MASK, .ws_col = flags >> COLUMNS_SHIFT & SIZE_MASK};
+    ioctl(master, TIOCSWINSZ, &size);
+    *command_end = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return *command_end < 0 ? -1 : master;
+}
+
+/* The child's half of fork(): never returns. `channel` is NULL or what becomes fds 3 and 4. */
+static void become(const char *cwd, char **argv, char **env, const int stdio[3], const int *channel, int failure_fd) {
     /* Under pressure the kernel kills user code before the agent and PID 1. Raising one's own score needs no right, but
        /proc/self belongs to root when the binary was not readable. */
     prctl(PR_SET_DUMPABLE, 1);
@@ -182,6 +255,8 @@ static void become(const char *cwd, char **argv, char **env, const int stdio[3],
     if (score >= 0 && write(score, "1000", 4) < 0) { /* the container still works */ }
     setsid();
     for (int fd = 0; fd < 3; fd++) dup2(stdio[fd], fd);
+    for (int i = 0; channel && i < 2; i++) dup2(channel[i], CONTROL_FD + i);
+    if (isatty(0)) ioctl(0, TIOCSCTTY, 0);
     default_signals();
     if (chdir(cwd) == 0) execve(argv[0], argv, env);
     int error = errno;
@@ -194,14 +269,16 @@ static int run(void) {
     prctl(PR_SET_DUMPABLE, 1); /* the agent opens our pipes by /proc, even when this binary is execute-only */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-    int in[2], out[2], err[2], failure[2];
+    int in[2], out[2], err[2], to[2], from[2], failure[2];
     make_pipe(in);
     make_pipe(out);
     make_pipe(err);
+    make_pipe(to);
+    make_pipe(from);
     make_pipe(failure);
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    char hello[64];
-    int n = snprintf(hello, sizeof hello, "pipes %d %d %d\n", in[1], out[0], err[0]);
+    char hello[96];
+    int n = snprintf(hello, sizeof hello, "pipes %d %d %d %d %d\n", in[1], out[0], err[0], to[1], from[0]);
     if (write(CONTROL_FD, hello, (size_t)n) < 0) return 0;
 
     struct request request;
@@ -219,16 +296,28 @@ static int run(void) {
     take_strings(argv, request.argc, &next, body + request.length);
     take_strings(env, request.envc, &next, body + request.length);
 
-    const int stdio[3] = {request.flags & FLAG_STDIN ? in[0] : null_fd, out[1], err[1]};
-    pid_t child = fork();
-    if (child == 0) become(cwd, argv, env, stdio, failure[1]);
-    int fork_error = errno;
-    const int ours[] = {in[0], in[1], out[0], out[1], err[0], err[1], failure[1], null_fd, 0, 1, 2};
+    int stdio[3] = {request.flags & FLAG_STDIN ? in[0] : null_fd, out[1], err[1]}, terminal = -1;
+    const int channel[2] = {to[0], from[1]};
+    int exec_error = 0;
+    if (request.flags & FLAG_TERMINAL) {
+        terminal = open_terminal(request.flags, &stdio[0]);
+        if (terminal < 0) exec_error = errno;
+        stdio[1] = stdio[2] = stdio[0];
+    }
+    pid_t child = exec_error ? -1 : fork();
+    if (child == 0) become(cwd, argv, env, stdio, request.flags & FLAG_CHANNEL ? channel : NULL, failure[1]);
+    if (child < 0 && !exec_error) exec_error = errno;
+    if (terminal >= 0) {
+        typed.from = in[0], typed.to = shown.from = terminal, shown.to = out[1];
+        fcntl(in[0], F_SETFL, O_NONBLOCK);
+        fcntl(out[1], F_SETFL, O_NONBLOCK);
+        close(stdio[0]);
+        in[0] = out[1] = -1;
+    }
+    const int ours[] = {in[0], in[1], out[0], out[1], err[0], err[1], to[0], to[1], from[0], from[1], failure[1], null_fd, 0, 1, 2};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) close(ours[i]);
     free(body);
-    int exec_error;
-    if (child < 0) exec_error = fork_error;
-    else if (read(failure[0], &exec_error, sizeof exec_error) != sizeof exec_error) exec_error = 0; /* closed by exec */
+    if (child > 0 && read(failure[0], &exec_error, sizeof exec_error) != sizeof exec_error) exec_error = 0; /* closed by exec */
     close(failure[0]);
     if (exec_error) say("failed", exec_error, -1);
     else say("started", child, -1);
@@ -236,6 +325,7 @@ static int run(void) {
     sigset_t chld;
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
+    int child_fd = terminal >= 0 ? signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
     for (;;) {
         int status, ended = 0, main_status = 0;
         pid_t pid;
@@ -246,8 +336,18 @@ static int run(void) {
             if (WIFSIGNALED(main_status)) say("signal", WTERMSIG(main_status), !alone);
             else say("exit", WEXITSTATUS(main_status), !alone);
         }
-        if (alone) return 0;
-        sigwaitinfo(&chld, NULL);
+        if (alone) {
+            drain_terminal();
+            return 0;
+        }
+        if (terminal < 0) {
+            sigwaitinfo(&chld, NULL);
+            continue;
+        }
+        relay(child_fd, -1);
+        if (shown.from < 0) shut(&shown.to); /* the agent sees the end of the output */
+        struct signalfd_siginfo info;
+        while (read(child_fd, &info, sizeof info) > 0) continue;
     }
 }
 

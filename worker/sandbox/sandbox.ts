@@ -60,6 +60,8 @@ export interface ExitEvent {
   leftBehind: number;
   /** The memory limit killed something in the sandbox while it ran. */
   outOfMemory: boolean;
+  /** Bytes of its output, from the start, that stand in its log file; 0 when there is none. */
+  logBytes: number;
 }
 
 /** Called in order, never before the Spawn of the process was sent; output may come before `spawn()` resolves. */
@@ -104,11 +106,12 @@ export class Sandbox {
       onEvent: (event) => {
         if (event.case === "exited") {
           if (!this.#ledger.onExited(event.value)) return;
-          const { processId, durationMs, outputBytes, $typeName: _, $unknown: __, ...exit } = event.value;
+          const { processId, durationMs, outputBytes, logBytes, $typeName: _, $unknown: __, ...exit } = event.value;
           this.#listener?.onExited(processId, {
             ...exit,
             durationMs: Number(durationMs),
             outputBytes: Number(outputBytes),
+            logBytes: Number(logBytes),
           });
           return;
         }

@@ -19,7 +19,12 @@ export interface ProcessEnd {
   durationMs: number;
   /** The memory limit killed something in the sandbox while it ran. */
   outOfMemory: boolean;
+  /** Bytes of its output, from the start, that stand in its log file; 0 when there is none. */
+  logBytes: number;
 }
+
+/** Of a process whose end nobody saw. */
+export const UNSEEN_END = { exitCode: null, signal: null, durationMs: 0, outOfMemory: false, logBytes: 0 } as const;
 
 /**
  * Writes one process's output and end to its stream and record, in order. Calls are issued without waiting for each
@@ -78,9 +83,9 @@ export class ProcessRecorder {
     }
   }
 
-  ended({ status, exitCode, signal, durationMs }: ProcessEnd): void {
+  ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): void {
     const { scripts, sid, lease, callId, onError } = this.deps;
     const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
-    scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes }).catch(onError);
+    scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }).catch(onError);
   }
 }

@@ -4,7 +4,7 @@ import { type CallId, type ProcessId, processIdOf, type SessionId } from "../../
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
 import type { OutputWindow } from "./output-window.ts";
-import { type ProcessEnd, ProcessRecorder } from "./process-recorder.ts";
+import { type ProcessEnd, ProcessRecorder, UNSEEN_END } from "./process-recorder.ts";
 
 interface LiveProcess {
   recorder: ProcessRecorder;
@@ -21,6 +21,11 @@ export interface CommandSpec {
   stdin: Uint8Array;
   /** 0 for none. */
   timeoutMs: bigint;
+  /** Keep stdin open after `stdin` was written. */
+  keepStdin: boolean;
+  /** Size of a terminal; 0 for none. */
+  ptyRows: number;
+  ptyColumns: number;
 }
 
 export interface StartedProcess {
@@ -105,7 +110,7 @@ export class SessionWorkspace implements SandboxListener {
       // It may have started all the same: nothing that nobody follows shall go on.
       if (error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")
         void this.kill(processId, "SIGKILL").catch(() => {});
-      recorder.ended({ status: "killed", exitCode: null, signal: null, durationMs: 0, outOfMemory: false });
+      recorder.ended({ ...UNSEEN_END, status: "killed" });
       throw error;
     }
     return { end, recorder };
@@ -118,6 +123,11 @@ export class SessionWorkspace implements SandboxListener {
   async kill(id: ProcessId, signal: string): Promise<void> {
     const sandbox = await this.sandbox();
     await sandbox.kill(id, signal);
+  }
+
+  async writeStdin(id: ProcessId, data: Uint8Array, close: boolean): Promise<void> {
+    const sandbox = await this.sandbox();
+    await sandbox.writeStdin(id, data, close);
   }
 
   onOutput(processId: string, { offset, isStderr, data }: OutputEvent): void {
@@ -133,6 +143,7 @@ export class SessionWorkspace implements SandboxListener {
       signal: signal || null,
       durationMs,
       outOfMemory: exit.outOfMemory,
+      logBytes: exit.logBytes,
     };
     this.#end(processId as ProcessId, { status, ...end });
     setImmediate(() => this.#sandbox?.ackExit(processId)); // nobody waits for it, but somebody for the call's end
@@ -140,7 +151,7 @@ export class SessionWorkspace implements SandboxListener {
 
   /** The agent came back after it was killed; everything else in the container was killed with it. */
   onRestarted(lostProcessIds: string[]): void {
-    const end = { status: "killed", exitCode: null, signal: "SIGKILL", durationMs: 0, outOfMemory: false } as const;
+    const end = { ...UNSEEN_END, status: "killed", signal: "SIGKILL" } as const;
     for (const id of lostProcessIds) this.#end(id as ProcessId, end);
   }
 

@@ -45,11 +45,11 @@ local function end_call(id, state, outcome, started)
   if not is_kept then redis.call('EXPIRE', key, #outcome > LARGE_OUTCOME and LARGE_TTL_S or FINAL_TTL_S) end
 end
 
-local function end_process(id, status, exit_code, signal, duration, bytes)
+local function end_process(id, status, exit_code, signal, duration, bytes, log_bytes)
   local key = process_key(id)
   if redis.call('HGET', key, 'status') ~= 'running' then return end
   redis.call('HSET', key, 'status', status, 'exit_code', exit_code, 'signal', signal,
-    'duration_ms', duration, 'ended_at', now())
+    'duration_ms', duration, 'log_bytes', log_bytes or '', 'ended_at', now())
   redis.call('SREM', S .. ':running', 'proc_' .. string.sub(id, 6))
   if bytes ~= '' then redis.call('HSET', key, 'bytes', bytes) end
   redis.call('EXPIRE', key, FINAL_TTL_S)
