@@ -1,4 +1,4 @@
-import { Queue } from "bullmq";
+import { type JobsOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { CallId, SessionId } from "../../shared/ids.ts";
@@ -7,6 +7,18 @@ import type { Service } from "../../shared/service.ts";
 
 /** Queue objects kept at most; a worker incarnation that is gone leaves its own behind until it is the oldest. */
 const MAX_QUEUES = 256;
+/**
+ * Rings of calls wait this long for others and go out together. The submitting script has woken the owner already: the
+ * job is what an operator's board and an autoscaler see, and what wakes the owner should that message be lost.
+ */
+const GATHER_MS = 20;
+const MAX_GATHERED = 500;
+
+interface Ring {
+  name: string;
+  data: Doorbell;
+  opts: JobsOptions;
+}
 
 /**
  * Rings workers: one BullMQ job a call in its owner's queue, one job a waiting session in the place queue. A ring that
@@ -14,12 +26,16 @@ const MAX_QUEUES = 256;
  */
 export class Doorbells implements Service {
   readonly #queues = new Map<string, Queue<Doorbell>>();
+  /** Rings of calls by queue, until the timer. */
+  #gathered = new Map<string, Ring[]>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly deps: { redis: Redis; log: Logger }) {}
 
   start(): void {}
 
   async stop(): Promise<void> {
+    await this.#ringGathered();
     const queues = [...this.#queues.values()];
     this.#queues.clear();
     await Promise.allSettled(queues.map((queue) => queue.close()));
@@ -30,18 +46,33 @@ export class Doorbells implements Service {
     bell: { sessionId: SessionId; callId: CallId; tool: string; epoch: number; ring: number },
   ): void {
     const { sessionId, callId, tool, epoch, ring } = bell;
-    const jobId = callJobId(callId, epoch, ring);
-    this.#add(callQueueOf(owner), tool, { sessionId, callId, tool }, jobId);
+    const opts = { ...jobOptions, jobId: callJobId(callId, epoch, ring) };
+    const queueName = callQueueOf(owner);
+    const rings = this.#gathered.get(queueName) ?? [];
+    this.#gathered.set(queueName, rings);
+    rings.push({ name: tool, data: { sessionId, callId, tool }, opts });
+    if (rings.length >= MAX_GATHERED) void this.#ringGathered();
+    else this.#timer ??= setTimeout(() => void this.#ringGathered(), GATHER_MS);
   }
 
   ringPlacement(): void {
-    this.#add(PLACE_QUEUE, "place", {});
+    void this.#ring(PLACE_QUEUE, [{ name: "place", data: {}, opts: jobOptions }]);
   }
 
-  #add(queueName: string, name: string, data: Doorbell, jobId?: string): void {
-    this.#queue(queueName)
-      .add(name, data, { ...jobOptions, ...(jobId ? { jobId } : {}) })
-      .catch((err: unknown) => this.deps.log.warn({ err, queue: queueName }, "a doorbell was not rung"));
+  async #ringGathered(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const gathered = this.#gathered;
+    this.#gathered = new Map();
+    await Promise.all([...gathered].map(([queueName, rings]) => this.#ring(queueName, rings)));
+  }
+
+  async #ring(queueName: string, rings: Ring[]): Promise<void> {
+    try {
+      await this.#queue(queueName).addBulk(rings);
+    } catch (err) {
+      this.deps.log.warn({ err, queue: queueName }, "doorbells were not rung");
+    }
   }
 
   #queue(name: string): Queue<Doorbell> {

@@ -45,8 +45,8 @@ interface Pending {
   onReply: (value: never) => void;
   resolve: (value: never) => void;
   reject: (error: Error) => void;
-  /** What a request that was sent but not answered means. */
-  ifLost: ToolFailure;
+  /** What a request that was sent but not answered means; made when it is needed, since its stack costs. */
+  ifLost: () => ToolFailure;
   timer: NodeJS.Timeout;
 }
 
@@ -155,12 +155,13 @@ export class AgentLink {
       );
     }
     return new Promise((resolve, reject) => {
-      const ifLost = isMutating
-        ? new ToolFailure("OUTCOME_UNKNOWN", `The agent of sandbox "${this.deps.name}" was lost during ${body.case}`)
-        : this.#unavailable(`was lost during ${body.case}`);
+      const ifLost = () =>
+        isMutating
+          ? new ToolFailure("OUTCOME_UNKNOWN", `The agent of sandbox "${this.deps.name}" was lost during ${body.case}`)
+          : this.#unavailable(`was lost during ${body.case}`);
       const timer = setTimeout(() => {
         this.#pending.delete(requestId);
-        reject(ifLost);
+        reject(ifLost());
       }, timeoutMs);
       this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
       this.#stream?.write(bytes);
@@ -222,7 +223,7 @@ export class AgentLink {
       pending.onReply(body.value as never);
       pending.resolve(body.value as never);
     } else {
-      pending.reject(pending.ifLost);
+      pending.reject(pending.ifLost());
       throw new ProtocolError(`${body.case} in answer to what expects ${pending.expected}`);
     }
   }
@@ -249,7 +250,7 @@ export class AgentLink {
     this.#isGreeted = false;
     for (const pending of this.#pending.values()) {
       clearTimeout(pending.timer);
-      pending.reject(pending.ifLost);
+      pending.reject(pending.ifLost());
     }
     this.#pending.clear();
     if (!this.#broken) this.deps.listener.onDisconnected();
