@@ -5,7 +5,8 @@ import express from "express";
 import type { Redis } from "ioredis";
 import type { Registry } from "prom-client";
 import { VERSION } from "../shared/version.ts";
-import type { McpEndpoint, McpRequest } from "./mcp/endpoint.ts";
+import type { McpEndpoint } from "./mcp/endpoint.ts";
+import type { McpRequest } from "./mcp/request.ts";
 
 /** Tells who sends a request, or undefined for nobody we know. */
 export type Authenticate = (request: IncomingMessage) => string | undefined;
@@ -16,7 +17,7 @@ export const anonymous: Authenticate = () => "anonymous";
 const hostOf = (bind: string): string[] =>
   bind === "0.0.0.0" || bind === "::" ? [] : [bind.includes(":") ? `[${bind}]` : bind];
 
-const MCP_URL = /^\/mcp\/?(\?|$)/i;
+const MCP_URL = /^\/mcp(\/|\/sse|\/message)?(\?|$)/i;
 
 /** The HTTP surface. Host and Origin are checked on every bind: a page in a browser must not reach a server by a name of its own. */
 export const createApp = (deps: {
@@ -62,7 +63,7 @@ export const createApp = (deps: {
       return;
     }
     const auth = { token: "", clientId: principal, scopes: [] };
-    mcp.handle(Object.assign(request, { auth }) as McpRequest, response).catch(() => response.destroy()); // the client went away
+    mcp.handle(Object.assign(request, { auth }) as McpRequest, response).catch(() => response.destroy()); // the client went away, or Redis did
   };
   // Express gives every request and response another prototype. V8 keeps such objects, with all that hangs on them, past
   // its small collections: 40 KB a call until a full one, and 10 ms pauses. So calls do not pass through it.

@@ -25,6 +25,8 @@ import { LegacyLeg } from "./mcp/legacy-leg.ts";
 import { McpSessions } from "./mcp/mcp-sessions.ts";
 import { Offers } from "./mcp/offers.ts";
 import { RedisEventBus } from "./mcp/redis-event-bus.ts";
+import { SseInbox } from "./mcp/sse/sse-inbox.ts";
+import { SseLeg } from "./mcp/sse/sse-leg.ts";
 import { CallMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
 import { ToolRunner } from "./tool-runner.ts";
@@ -92,13 +94,15 @@ export class Coordinator implements Service {
     });
     const sessions = new McpSessions(redis);
     const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
+    const inbox = new SseInbox({ redis, subscriber, log });
+    const sse = new SseLeg({ sessions, tools, calls: this.#lane, inbox, log });
     const offers = new Offers(config.TOOLSETS);
     const bus = new RedisEventBus({ redis, subscriber, log });
-    this.#mcp = new McpEndpoint({ tools, legacy, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
+    this.#mcp = new McpEndpoint({ tools, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
-    this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus];
+    this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus, inbox];
 
     const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
@@ -129,6 +133,7 @@ export class Coordinator implements Service {
     this.#isStarted = false;
     this.#starting.abort();
     this.#lane.drain();
+    this.#mcp.drain();
     const closed = new Promise((resolve) => this.#server.close(resolve));
     const closing = setInterval(() => this.#server.closeIdleConnections(), CLOSE_IDLE_MS); // also those that become idle
     await Promise.race([closed, sleep(this.config.DRAIN_MS, undefined, { ref: false })]);

@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { ServerResponse } from "node:http";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import {
   type AuthInfo,
@@ -14,17 +13,15 @@ import type { ToolService } from "../tool-service.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
 import { NOTHING, type Offers } from "./offers.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
-import { RequestBody } from "./request-body.ts";
+import type { McpRequest } from "./request.ts";
+import { answerTooLarge, RequestBody } from "./request-body.ts";
 import { createServer } from "./server-factory.ts";
+import type { SseLeg } from "./sse/sse-leg.ts";
 
 /** Below the 15 s after which common proxies think a quiet stream dead. */
 const KEEP_ALIVE_MS = 10_000;
 
-/** A client that sends too much may go on for so long: one that is cut off while it writes never sees why. */
-const LINGER_MS = 10_000;
-
-/** As a server sees it; `auth.clientId` is the principal. */
-export type McpRequest = IncomingMessage & { method: string; url: string; auth: AuthInfo };
+const NO_TOOLSET = `Unknown toolset; there are ${TOOLSETS.join(", ")}`;
 
 /** The one URL for both protocol eras: reads and parses a body once, and hands it to the leg that serves its era. */
 export class McpEndpoint {
@@ -35,6 +32,7 @@ export class McpEndpoint {
     private readonly deps: {
       tools: ToolService;
       legacy: LegacyLeg;
+      sse: SseLeg;
       offers: Offers;
       bus: RedisEventBus;
       /** False while Redis is away. */
@@ -61,27 +59,43 @@ export class McpEndpoint {
   }
 
   async handle(request: McpRequest, response: ServerResponse): Promise<void> {
+    const path = request.url.replace(/\?.*/, "").toLowerCase();
+    if (path === "/mcp/sse" || path === "/mcp/message") return await this.#handleSse(path, request, response);
     const body = await RequestBody.read(request, this.maxBodyBytes).catch(() => undefined);
     if (request.destroyed && !request.complete) return; // the client left in the middle of it
     if (body) return await this.#toFetch(request, response, body);
-    const message = `The request is larger than ${this.maxBodyBytes} bytes`;
-    const answer = JSON.stringify({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null });
-    response.writeHead(413, { "content-type": "application/json", "content-length": Buffer.byteLength(answer) });
-    response.write(answer);
-    const ended = new Promise((resolve) => request.once("end", resolve).once("close", resolve));
-    if (!request.complete) await Promise.race([ended, sleep(LINGER_MS, undefined, { ref: false })]);
-    response.end();
+    await answerTooLarge(request, response, this.maxBodyBytes);
   }
 
-  /** Ends open 2026-era streams. None of their calls is cancelled. */
+  async #handleSse(path: string, request: McpRequest, response: ServerResponse): Promise<void> {
+    const { sse, offers, log } = this.deps;
+    const offer = offers.of(request.url);
+    try {
+      if (!offer) response.writeHead(400, { "content-type": "text/plain" }).end(NO_TOOLSET);
+      else if (path === "/mcp/sse") await sse.open(request, response, offer);
+      else await sse.receive(request, response);
+    } catch (err) {
+      log.debug({ err }, "an HTTP+SSE request failed");
+      if (response.headersSent) response.destroy();
+      else response.writeHead(this.deps.isStoreThere() ? 500 : 503).end("Try again in a moment");
+    }
+  }
+
+  /** From now on streams without a request under way end. */
+  drain(): void {
+    this.deps.sse.drain();
+  }
+
+  /** Ends open streams. None of their calls is cancelled. */
   async close(): Promise<void> {
+    this.deps.sse.close();
     await this.#modern.close();
   }
 
   async #fetch(request: Request, raw: RequestBody | undefined, authInfo: AuthInfo | undefined): Promise<Response> {
     const receivedAt = performance.now();
     const offer = this.deps.offers.of(request.url);
-    if (!offer) return rpcError(400, -32_602, `Unknown toolset; there are ${TOOLSETS.join(", ")}`);
+    if (!offer) return rpcError(400, -32_602, NO_TOOLSET);
     let body: unknown;
     if (request.method === "POST") {
       if (!isJsonContentType(request.headers.get("content-type") ?? "")) {

@@ -15,8 +15,7 @@ export interface McpSession {
 export class McpSessions {
   constructor(private readonly redis: Redis) {}
 
-  async create(principal: string): Promise<string> {
-    const id = randomUUID();
+  async create(principal: string, id: string = randomUUID()): Promise<string> {
     const index = keys.mcpSessions(principal);
     await this.redis.hset(keys.mcpSession(id), { principal });
     await this.redis.expire(keys.mcpSession(id), TTL_S);

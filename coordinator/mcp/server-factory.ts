@@ -13,7 +13,8 @@ export interface RequestContext {
   era: "modern" | "legacy";
   offer: Offer;
   principal: string;
-  receivedAt: number;
+  /** Where a server serves more than one request, each counts from when it comes to it. */
+  receivedAt?: number;
   mcpSession: Caller["mcpSession"];
   /** A 2025-era request's JSON-RPC id belongs to a call from now on: a later cancel names only the former. */
   onSubmitted?: (requestId: string | number, callId: string) => void;
@@ -37,7 +38,7 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
         : new ProgressNotifier((value, message) =>
             notify({ method: "notifications/progress", params: { progressToken: token, progress: value, message } }),
           );
-    const { era, principal, receivedAt, mcpSession, onSubmitted } = context;
+    const { era, principal, receivedAt = performance.now(), mcpSession, onSubmitted } = context;
     try {
       return await tools.call(tool, params.arguments, {
         principal,

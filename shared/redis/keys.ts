@@ -47,6 +47,8 @@ export const keys = {
   creationKey: (principal: string, key: string) => `cg:principal:${principal}:key:${key}`,
   /** Hash of a 2025-era `Mcp-Session-Id`: principal, protocol version, bound session; `r:<id>`: call of a JSON-RPC request. */
   mcpSession: (id: string) => `cg:mcp:${id}`,
+  /** List of JSON-RPC messages for the replica that holds an HTTP+SSE stream. */
+  mcpInbox: (id: string) => `cg:mcp:${id}:in`,
   /** Sorted set of a principal's `Mcp-Session-Id`s by last use in ms. */
   mcpSessions: (principal: string) => `cg:mcps:${principal}`,
 } as const;
