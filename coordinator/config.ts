@@ -27,6 +27,8 @@ const Env = CommonEnv.extend({
     .default(16 * 1024 * 1024),
   /** Calls that one session may hold, waiting and running. */
   MAX_LANE_DEPTH: z.coerce.number().int().min(1).default(64),
+  /** Requests of one principal that one replica answers at a time; kills and closes come on top. */
+  MAX_PRINCIPAL_DEPTH: z.coerce.number().int().min(1).default(1_000),
   /** Sessions that may wait for a worker, and for how long. */
   MAX_WAITING_SESSIONS: z.coerce.number().int().min(1).default(200),
   PLACEMENT_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),

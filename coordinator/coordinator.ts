@@ -16,6 +16,7 @@ import { Doorbells } from "./calls/doorbells.ts";
 import { LaneCalls } from "./calls/lane-calls.ts";
 import { MemoryGuard } from "./calls/memory-guard.ts";
 import { PlacementKeeper } from "./calls/placement-keeper.ts";
+import { PrincipalDepth } from "./calls/principal-depth.ts";
 import { SessionOpener } from "./calls/session-opener.ts";
 import { SessionResolver } from "./calls/session-resolver.ts";
 import { Submitter } from "./calls/submitter.ts";
@@ -88,6 +89,7 @@ export class Coordinator implements Service {
     const tools = new ToolService({
       runner,
       codegenMcp: new CodegenMcpTools({ runner, records, scripts }),
+      depth: new PrincipalDepth(config.MAX_PRINCIPAL_DEPTH),
       metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
       isStoreThere,
       log,

@@ -3,6 +3,7 @@ import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../shared/failure.ts";
 import { isRedisAway } from "../shared/redis/connect.ts";
 import type { Caller } from "./calls/caller.ts";
+import type { PrincipalDepth } from "./calls/principal-depth.ts";
 import type { CallMetrics } from "./metrics.ts";
 import { answer, failed, type ToolResult } from "./tool-answer.ts";
 import { checkArguments, type ToolRunner } from "./tool-runner.ts";
@@ -14,6 +15,7 @@ export class ToolService {
     private readonly deps: {
       runner: ToolRunner;
       codegenMcp: CodegenMcpTools;
+      depth: PrincipalDepth;
       metrics: CallMetrics;
       /** False while Redis is away. */
       isStoreThere: () => boolean;
@@ -35,7 +37,9 @@ export class ToolService {
     };
     let code = "OK";
     try {
-      return await this.#answer(tool, rawArgs, noting);
+      const work = (): Promise<ToolResult> => this.#answer(tool, rawArgs, noting);
+      // Whoever is at their limit must still be able to kill and close.
+      return await (tool.class === "control" ? work() : this.deps.depth.count(caller.principal, work));
     } catch (error) {
       const failure = this.#explain(error);
       code = failure.code;

@@ -13,6 +13,11 @@ const SLACK = 0.1;
 /** How soon a doorbell that somebody else should answer rings again. */
 const YIELD_MS = 10;
 const CONCURRENCY = 4;
+/**
+ * Sessions whose containers are being made at once. What waits longer waits in the line, where principals take turns: a
+ * claimed session would wait behind whoever was claimed before it.
+ */
+const MAX_STARTING = 4;
 
 /** Takes waiting sessions while this worker has a free slot. Pull alone would give a quick worker nearly all of them. */
 export class PlacementConsumer implements Service {
@@ -70,6 +75,7 @@ export class PlacementConsumer implements Service {
     const { worker, capacity, leaseMs } = this.options;
     if (!this.#worker) return "stopping";
     if (!isAvailable() || keeper.size + this.#reserved >= capacity) return await this.#passOn("no free slot", 100);
+    if (keeper.starting + this.#reserved >= MAX_STARTING) return await this.#passOn("enough are being started", 100);
     this.#reserved++;
     try {
       const taken = await placement.take(worker, (keeper.size + this.#reserved - 1) / capacity, SLACK, leaseMs);

@@ -89,9 +89,9 @@ export class Worker implements Service {
     this.#host = host;
     const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
     const executors = new Map<string, Executor>();
-    const onReleased = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
+    const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
     const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
-    this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onReleased }, facts);
+    this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onRoom }, facts);
     executors
       .set("create_session", createSession(new Records(redis)))
       .set("close_session", closeSession(this.#keeper))

@@ -34,7 +34,14 @@ describe("Placement", () => {
     expect(await placement.enqueue(first, "a", 2)).to.equal(1);
     expect(await placement.enqueue(newSessionId(), "a", 2)).to.equal(2);
     expect(await placement.enqueue(first, "a", 2), "again").to.equal(1);
-    expect(await placement.enqueue(newSessionId(), "b", 2)).to.equal(-1);
+    expect(await placement.enqueue(newSessionId(), "a", 2)).to.equal(-1);
+  });
+
+  it("keeps no principal out of a line that others filled, up to twice its length", async () => {
+    const enqueueOf = (principal: string) => placement.enqueue(newSessionId(), principal, 2);
+    expect([await enqueueOf("a"), await enqueueOf("a"), await enqueueOf("a")]).to.deep.equal([1, 2, -1]);
+    expect([await enqueueOf("b"), await enqueueOf("b")]).to.deep.equal([3, -1]);
+    expect([await enqueueOf("c"), await enqueueOf("d")]).to.deep.equal([4, -1]);
   });
 
   it("leaves a session to a worker that is much freer", async () => {

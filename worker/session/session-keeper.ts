@@ -33,6 +33,7 @@ export class SessionKeeper extends PeriodicService {
   readonly #sessions = new Map<SessionId, OwnedSession>();
   readonly #records: Records;
   readonly #releasing = new Set<OwnedSession>();
+  readonly #starting = new Set<OwnedSession>();
   readonly #unremoved = new Set<Sandbox>();
   #passes = 0;
 
@@ -43,8 +44,8 @@ export class SessionKeeper extends PeriodicService {
       pool: SandboxPool;
       executors: ReadonlyMap<string, Executor>;
       log: Logger;
-      /** A slot became free. */
-      onReleased: () => void;
+      /** A slot became free, or a session has its container: another one may be taken. */
+      onRoom: () => void;
     },
     private readonly options: { worker: string; defaultImage: string; diskMb: number; pids: number },
   ) {
@@ -54,6 +55,11 @@ export class SessionKeeper extends PeriodicService {
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Sessions that have no container yet. */
+  get starting(): number {
+    return this.#starting.size;
   }
 
   get(sid: SessionId): OwnedSession | undefined {
@@ -116,7 +122,11 @@ export class SessionKeeper extends PeriodicService {
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
     const session = new OwnedSession({ scripts, records, executors, log, onFenced }, record.id, lease, workspace);
     this.#sessions.set(record.id, session);
-    void this.#provide(record, session);
+    this.#starting.add(session);
+    void this.#provide(record, session).finally(() => {
+      this.#starting.delete(session);
+      this.deps.onRoom();
+    });
     void session.ring();
     return session;
   }
@@ -196,7 +206,7 @@ export class SessionKeeper extends PeriodicService {
     if (this.#sessions.get(session.id) !== session) return;
     this.#sessions.delete(session.id);
     this.deps.redis.srem(keys.workerSessions(this.options.worker), session.id).catch(() => {}); // a stale entry does no harm
-    this.deps.onReleased();
+    this.deps.onRoom();
   }
 
   /** What cannot be removed now is tried again with every look for idle sessions. */

@@ -1,5 +1,7 @@
 -- Placement, all in one hash slot. KEYS[1]: its prefix. ARGV: session, principal, the most that may wait, ms after which
 -- a session that a worker took and never claimed counts as waiting again
+-- A full line still takes one session of each principal that has none in it, up to twice the most: whoever fills the line
+-- keeps nobody else out.
 -- Returns the session's position from 1, 0 when a worker has taken it, -1 when too many wait. Safe to repeat.
 local P = KEYS[1]
 local sid, principal, limit, forget = unpack(ARGV)
@@ -10,7 +12,8 @@ if rank then return rank + 1 end
 local taken = redis.call('HGET', P .. ':taken', sid)
 if taken and t - tonumber(taken) < tonumber(forget) then return 0 end
 redis.call('HDEL', P .. ':taken', sid)
-if redis.call('ZCARD', P .. ':waiting') >= tonumber(limit) then return -1 end
+local waiting, most = redis.call('ZCARD', P .. ':waiting'), tonumber(limit)
+if waiting >= 2 * most or (waiting >= most and redis.call('LLEN', P .. ':q:' .. principal) > 0) then return -1 end
 -- The fraction keeps the order of those that come within one millisecond.
 redis.call('ZADD', P .. ':waiting', t + redis.call('INCR', P .. ':seq') % 1000 / 1000, sid)
 redis.call('RPUSH', P .. ':q:' .. principal, sid)

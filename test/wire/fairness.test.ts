@@ -1,0 +1,85 @@
+import { expect } from "chai";
+import { parseConfig } from "../../coordinator/config.ts";
+import { Coordinator } from "../../coordinator/coordinator.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import { eventually } from "../support/eventually.ts";
+import { PromptKitClient } from "../support/promptkit-client.ts";
+import { failureOf, type ToolAnswer, type ToolClient } from "../support/tool-client.ts";
+import { useCluster } from "../support/use-cluster.ts";
+import { silentLog } from "../support/use-redis.ts";
+import { send } from "../support/wire.ts";
+
+const CROWD = 24;
+const LINE = 8;
+/** A worker's place jobs that run at once. */
+const BEING_TAKEN = 4;
+
+describe("A crowd of one principal", () => {
+  const cluster = useCluster({ CAPACITY: "32", POOL_SIZE: "1", MAX_WAITING_SESSIONS: String(LINE) });
+  let coordinator: Coordinator;
+  let crowd: ToolClient;
+  let other: ToolClient;
+  before(async () => {
+    const settings = { PORT: "0", MAX_WAITING_SESSIONS: String(LINE), MAX_PRINCIPAL_DEPTH: String(CROWD) };
+    const config = parseConfig({ REDIS_URL: cluster.stack.redis.url, ...settings });
+    coordinator = new Coordinator(config, silentLog, ({ headers }) => headers["x-principal"] as string);
+    await coordinator.start();
+    const readyz = `${coordinator.url}/readyz`;
+    await eventually("the coordinator is ready", async () => (await send(readyz, { method: "GET" })).status === 200);
+    const connect = (principal: string): Promise<ToolClient> =>
+      PromptKitClient.connect(`${coordinator.url}/mcp`, { "x-principal": principal });
+    [crowd, other] = await Promise.all([connect("crowd"), connect("other")]);
+  });
+  cluster.beforeStop(async () => {
+    await Promise.all([crowd.close(), other.close()]);
+    await coordinator.stop();
+  });
+
+  /** When a session was asked for, and when a worker had taken it, by Redis's clock. */
+  const creationOf = async ({ structured }: ToolAnswer) => {
+    const sid = structured.session_id as SessionId;
+    const call = (await cluster.redis.hget(keys.session(sid), "create_call")) as CallId;
+    const [submitted, started] = await cluster.redis.hmget(keys.call(sid, call), "submitted_at", "started_at");
+    return { submittedAt: Number(submitted), startedAt: Number(started) };
+  };
+
+  it("fills its own part of the line, and is passed by the first session of another", async () => {
+    const asked = Array.from({ length: CROWD }, () => crowd.call("create_session"));
+    const answers: ToolAnswer[] = [];
+    for (const answer of asked) void answer.then((one) => answers.push(one));
+    const refused = (): ToolAnswer[] => answers.filter((answer) => failureOf(answer) === "NO_CAPACITY");
+    await eventually("the line is full", () => refused().length > 0);
+
+    const theirs = await other.call("create_session");
+    expect(theirs.structured.session_id, theirs.text).to.match(/^ses_/);
+    const run = await other.call("run_command", { session_id: theirs.structured.session_id, command: "echo in" });
+    expect(run.structured.stdout).to.equal("in\n");
+
+    const all = await Promise.all(asked);
+    const placed = all.filter((answer) => !answer.isError);
+    expect(placed.length + refused().length, "each was told").to.equal(CROWD);
+    const own = await creationOf(theirs);
+    const crowds = await Promise.all(placed.map(creationOf));
+    const passed = crowds.filter(({ startedAt }) => startedAt > own.submittedAt && startedAt < own.startedAt);
+    expect(passed.length, "those that were being taken when it came").to.be.at.most(BEING_TAKEN);
+    for (const { structured } of placed) await crowd.call("close_session", { session_id: structured.session_id });
+  });
+
+  it("is refused what one replica cannot hold, but may still close; the other is served", async () => {
+    const { session_id } = (await crowd.call("create_session")).structured;
+    const waits = Array.from({ length: CROWD }, () =>
+      crowd.call("run_command", { session_id, command: "sleep 60", wait_ms: 50_000 }),
+    );
+    for (const wait of waits) wait.catch(() => {});
+    const full = await eventually("the crowd is at its limit", async () => {
+      const answer = await crowd.call("list_sessions");
+      return answer.isError ? answer : undefined;
+    });
+    expect(failureOf(full)).to.equal("QUEUE_FULL");
+    expect(full.structured.retryable).to.equal(true);
+    expect((await other.call("list_sessions")).isError).to.equal(false);
+    expect((await crowd.call("close_session", { session_id })).structured.closed).to.equal(true);
+    await Promise.all(waits);
+  });
+});
