@@ -54,6 +54,17 @@ class Cluster {
     return (await this.redis.hget(keys.session(sid as SessionId), "container")) ?? "";
   }
 
+  /** Runs a command in the session's workspace by the engine's own way, past the lane. */
+  async exec(sid: unknown, command: string): Promise<void> {
+    const container = docker.getContainer(await this.containerOf(sid));
+    const WorkingDir = "/home/dev/workspace";
+    const exec = await container.exec({ Cmd: ["bash", "-c", command], WorkingDir, AttachStdout: true });
+    const stream = await exec.start({});
+    await new Promise((resolve, reject) => stream.once("end", resolve).once("error", reject).resume());
+    const { ExitCode } = await exec.inspect();
+    if (ExitCode !== 0) throw new Error(`"${command}" ended with ${ExitCode}`);
+  }
+
   /** @throws {Error} when it did not end cleanly, or left a container behind */
   async stop(): Promise<void> {
     await closeRedis(this.redis);
@@ -105,6 +116,7 @@ export const useCluster = (env?: Record<string, string>) => {
       return get().redis;
     },
     containerOf: (sid: unknown): Promise<string> => get().containerOf(sid),
+    exec: (sid: unknown, command: string): Promise<void> => get().exec(sid, command),
     /** Runs `end` after the tests, while everything is still there. */
     beforeStop: (end: () => Promise<unknown>): void => void ends.push(end),
   };
