@@ -3,9 +3,11 @@ import type { AgentFrameInit } from "./connection.ts";
 import { AgentFailure } from "./failure.ts";
 import { listFiles } from "./files/list-files.ts";
 import { readFile } from "./files/read-file.ts";
+import { searchFiles } from "./files/search-files.ts";
 import type { WorkspacePaths } from "./files/workspace-path.ts";
-import { writeFile } from "./files/write-file.ts";
+import { writeFile, writeFiles } from "./files/write-files.ts";
 import type { Freezer } from "./freezer.ts";
+import type { WorkspaceHistory } from "./history/workspace-history.ts";
 import { checkVariable, type Processes } from "./processes.ts";
 import type { SessionEnvironment } from "./session-environment.ts";
 import type { TreeScan } from "./tree/tree-scan.ts";
@@ -19,6 +21,8 @@ const DURING_FREEZE = new Set<Request["case"]>([
   ...(["hello", "ping", "outputAck", "exitAck"] as const),
   ...(["scanTree", "readChunks", "endScan", "unpackTree"] as const),
 ]);
+/** What these change is not the work of the call before. */
+const CHANGING = new Set<Request["case"]>(["spawn", "writeFile", "writeFiles"]);
 
 /** Answers the worker's frames, one request at a time or many: each answer carries its request's id. */
 export class Agent {
@@ -35,6 +39,7 @@ export class Agent {
       freezer: Freezer;
       treeScan: TreeScan;
       unpacking: TreeUnpacking;
+      history: WorkspaceHistory;
       send: (frame: AgentFrameInit) => void;
     },
   ) {}
@@ -61,9 +66,10 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes, paths, freezer, treeScan, unpacking } = this.deps;
+    const { processes, paths, environment, freezer, treeScan, unpacking, history } = this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
     if (freezer.isFrozen && !DURING_FREEZE.has(body.case)) await freezer.thawed();
+    if (history.isLooking && CHANGING.has(body.case)) await history.settle();
     switch (body.case) {
       case "hello":
         return this.#greet(body.value.epoch, body.value.env);
@@ -97,6 +103,16 @@ export class Agent {
         return { case: "scanEnded", value: {} };
       case "unpackTree":
         return { case: "treeUnpacked", value: (await unpacking.unpack(body.value)) ?? {} };
+      case "writeFiles":
+        await writeFiles(paths, body.value);
+        return { case: "filesWritten", value: {} };
+      case "searchFiles":
+        return { case: "searchResult", value: await searchFiles(paths, body.value, environment.all()) };
+      case "markWorkspace":
+        history.mark(body.value.isSessionStart);
+        return undefined;
+      case "diffWorkspace":
+        return { case: "workspaceChanges", value: await history.diff(body.value) };
       default:
         throw new AgentFailure("INVALID_ARGUMENT", "This agent does not know the request");
     }

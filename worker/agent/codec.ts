@@ -66,6 +66,30 @@ export const WORKER_BODIES: Bodies = {
       6: ["limit", "uint32"],
     },
   ],
+  12: [
+    "writeFiles",
+    {
+      1: [
+        "changes",
+        { 1: PATH, 2: ["content", "bytes"], 3: ["mode", "uint32"], 4: ["ifSha256", "string"], 5: ["remove", "bool"] },
+      ],
+    },
+  ],
+  13: [
+    "searchFiles",
+    {
+      1: PATH,
+      2: ["pattern", "string"],
+      3: ["literal", "bool"],
+      4: ["glob", "string"],
+      5: ["mode", "string"],
+      6: ["context", "uint32"],
+      7: ["caseSensitive", "bool"],
+      8: ["limit", "uint32"],
+    },
+  ],
+  14: ["markWorkspace", { 1: ["isSessionStart", "bool"] }],
+  15: ["diffWorkspace", { 1: ["since", "string"], 2: PATH }],
   50: [
     "scanTree",
     { 1: ["generation", "string"], 2: ["base", "uint64"], 3: ["isContinued", "bool"], 4: ["isBare", "bool"] },
@@ -109,6 +133,7 @@ export const AGENT_BODIES: Bodies = {
       6: ["truncated", "bool"],
       7: ["isUtf8", "bool"],
       8: ["mime", "string"],
+      9: ["mode", "uint32"],
     },
   ],
   8: ["fileWritten", { 1: ["sizeBytes", "uint64"], 2: ["sha256", "string"], 3: ["created", "bool"] }],
@@ -134,6 +159,41 @@ export const AGENT_BODIES: Bodies = {
       8: ["leftBehind", "uint32"],
       9: ["outOfMemory", "bool"],
       20: ["logBytes", "uint64"],
+    },
+  ],
+  13: ["filesWritten", {}],
+  14: [
+    "searchResult",
+    {
+      1: [
+        "matches",
+        {
+          1: PATH,
+          2: ["line", "uint64"],
+          3: ["text", "string"],
+          4: ["isContext", "bool"],
+          5: ["count", "uint64"],
+        },
+      ],
+      2: ["truncated", "bool"],
+    },
+  ],
+  15: [
+    "workspaceChanges",
+    {
+      1: [
+        "changes",
+        {
+          1: PATH,
+          2: ["oldMode", "uint32"],
+          3: ["newMode", "uint32"],
+          4: ["oldContent", "bytes"],
+          5: ["newContent", "bytes"],
+          6: ["withoutContent", "string"],
+        },
+      ],
+      2: ["truncated", "bool"],
+      3: ["calls", "uint32"],
     },
   ],
   50: [

@@ -5,6 +5,7 @@ import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
 import { WorkspacePaths } from "./files/workspace-path.ts";
 import { Freezer } from "./freezer.ts";
+import { WorkspaceHistory } from "./history/workspace-history.ts";
 import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
 import { RunnerSupply } from "./runner.ts";
@@ -15,6 +16,8 @@ import { TreeUnpacking } from "./tree/tree-unpacking.ts";
 
 const INIT = "/opt/codegen/init";
 const SOCKET = "/run/codegen/agent.sock";
+/** Earlier contents of the workspace's files. Not below HOME: they shall not take of the workspace's disk. */
+const HISTORY = "/tmp/.codegen-history";
 const VERSION = "1";
 
 const main = async (): Promise<void> => {
@@ -55,10 +58,12 @@ const main = async (): Promise<void> => {
   });
   const freezer = new Freezer();
   const index = new TreeIndex(home);
+  const paths = new WorkspacePaths(workdir);
   const agent = new Agent({
     bootId: randomUUID(),
     version: VERSION,
-    paths: new WorkspacePaths(workdir),
+    paths,
+    history: new WorkspaceHistory(paths, HISTORY),
     environment,
     processes,
     freezer,

@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import {
+  type DiffWorkspaceSchema,
+  type FileChangeSchema,
   type FileContent,
   type FileList,
   type FileWritten,
@@ -10,11 +12,14 @@ import {
   type ReadChunksSchema,
   type ReadFileSchema,
   type ScanTreeSchema,
+  type SearchFilesSchema,
+  type SearchResult,
   type SpawnSchema,
   StreamKind,
   type TreeScan,
   type TreeUnpacked,
   type UnpackTreeSchema,
+  type WorkspaceChanges,
   type WriteFileSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
@@ -221,6 +226,29 @@ export class Sandbox {
   async unpackTree(request: MessageInitShape<typeof UnpackTreeSchema>): Promise<TreeUnpacked> {
     const body = { case: "unpackTree", value: request } as const;
     return await this.#ask(this.#link.request(body, "treeUnpacked", FILE_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  /** All of the changes, or none. */
+  async writeFiles(changes: MessageInitShape<typeof FileChangeSchema>[]): Promise<void> {
+    const body = { case: "writeFiles", value: { changes } } as const;
+    await this.#ask(this.#link.request(body, "filesWritten", FILE_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  async searchFiles(request: MessageInitShape<typeof SearchFilesSchema>): Promise<SearchResult> {
+    return await this.#ask(
+      this.#link.request({ case: "searchFiles", value: request }, "searchResult", FILE_TIMEOUT_MS),
+    );
+  }
+
+  /** A call that may have changed files has ended; with `isSessionStart`, what is there was there when it began. */
+  markWorkspace(isSessionStart = false): void {
+    this.#link.tell({ case: "markWorkspace", value: { isSessionStart } });
+  }
+
+  async diffWorkspace(request: MessageInitShape<typeof DiffWorkspaceSchema>): Promise<WorkspaceChanges> {
+    return await this.#ask(
+      this.#link.request({ case: "diffWorkspace", value: request }, "workspaceChanges", FILE_TIMEOUT_MS),
+    );
   }
 
   /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */

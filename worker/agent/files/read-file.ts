@@ -21,12 +21,13 @@ export interface ReadResult {
   truncated: boolean;
   isUtf8: boolean;
   mime: string;
+  mode: number;
 }
 
 /** Reads the whole file once, for its hash and its lines, and keeps only what was asked for. */
 export const readFile = async (paths: WorkspacePaths, request: ReadFile): Promise<ReadResult> => {
   const action = `Cannot read "${request.path}"`;
-  const { fd, sizeBytes } = openRegular(paths.existing(request.path, action), action);
+  const { fd, sizeBytes, mode } = openRegular(paths.existing(request.path, action), action);
   try {
     const maxBytes = Math.min(Number(request.maxBytes) || CONTENT_DEFAULT_BYTES, CONTENT_MAX_BYTES);
     if (request.raw && sizeBytes > maxBytes)
@@ -56,6 +57,7 @@ export const readFile = async (paths: WorkspacePaths, request: ReadFile): Promis
       sha256: hash.digest("hex"),
       isUtf8,
       mime: mimeType(head, isUtf8),
+      mode,
     };
   } finally {
     closeSync(fd);

@@ -29,6 +29,7 @@ export class WorkspacePaths {
   /** Where a file to be written really goes, links followed; neither it nor its parents need exist. */
   target(path: string, action: string): string {
     let current = this.#resolve(path, action);
+    if (current === this.workdir) return this.root;
     for (let links = 0; links < LINKS_MAX; links++) {
       current = join(this.#realParent(dirname(current), action), basename(current));
       this.#within(current, action);
@@ -37,6 +38,13 @@ export class WorkspacePaths {
       current = resolve(dirname(current), link);
     }
     throw new AgentFailure("INVALID_ARGUMENT", `${action}: too many symbolic links`);
+  }
+
+  /** A file's own place: the folders on the way are real ones, a link at its end is not followed. */
+  entry(path: string, action: string): string {
+    const lexical = this.#resolve(path, action);
+    if (lexical === this.workdir) return this.root;
+    return this.#within(join(this.#realParent(dirname(lexical), action), basename(lexical)), action);
   }
 
   /** As tools show it: relative to the workdir, "" for the workdir itself. */
