@@ -29,6 +29,11 @@ const more = (r: Structured): string => (r.truncated ? "\n(more were left out; r
 const session = (s: Structured): string =>
   `${s.session_id}  ${s.state}${s.workdir ? `  ${s.workdir}` : ""}  expires ${s.expires_at}`;
 
+const match = ({ path, line, text, context, count }: Structured): string =>
+  line === undefined
+    ? `${path}${count === undefined ? "" : `: ${count}`}`
+    : `${path}${context ? "-" : ":"}${line}${context ? "-" : ":"}${text}`;
+
 /** What a model reads of each tool's result; the structured result stands beside it. */
 const RENDER: Record<string, Render> = {
   create_session: (r) => `Session ${r.session_id} is ready; its workdir is ${r.workdir}.`,
@@ -55,6 +60,23 @@ const RENDER: Record<string, Render> = {
       (e) => `${e.path}${e.type === "dir" ? "/" : ""}  ${e.type === "file" ? `${e.size_bytes} bytes` : e.type}`,
       "No files.",
     ) + more(r),
+  edit_file: (r) => {
+    const times = r.replacements === 1 ? "1 replacement" : `${r.replacements} replacements`;
+    return `${r.dry_run ? "Would make" : "Made"} ${times} in ${r.path}.\n${r.diff}`;
+  },
+  apply_patch: (r) => {
+    const rejects = rows(r.rejects, (reject) => `${reject.path}: ${reject.reason}`, "");
+    if (rejects) return `The patch would not apply; nothing would change.\n${rejects}`;
+    const done = rows(r.files, (f) => `${f.op} ${f.from ? `${f.from} to ` : ""}${f.path}`, "nothing");
+    return `${r.dry_run ? "The patch would apply" : "Applied the patch"}:\n${done}`;
+  },
+  search_files: (r) => rows(r.matches, match, "No matches.") + more(r),
+  diff_workspace: (r) => {
+    const { files, insertions, deletions } = (r.stat ?? {}) as Structured;
+    if (!files) return "Nothing changed.";
+    const left = r.truncated ? "; not all of it is shown, name a path" : "";
+    return `${files} files changed, ${insertions} lines added, ${deletions} removed${left}\n${r.diff}`;
+  },
   get_call: (r) => {
     const failure = r.failure as Structured | undefined;
     const result = r.result as Structured | undefined;

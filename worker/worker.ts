@@ -24,9 +24,13 @@ import { SandboxPool } from "./sandbox/sandbox-pool.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
+import { applyPatch } from "./tools/apply-patch.ts";
+import { diffWorkspace } from "./tools/diff-workspace.ts";
+import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
 import { killProcess } from "./tools/kill-process.ts";
 import { runCommand } from "./tools/run-command.ts";
+import { searchFiles } from "./tools/search-files.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
 import { writeProcess } from "./tools/write-process.ts";
 
@@ -100,7 +104,11 @@ export class Worker implements Service {
       .set("kill_process", killProcess)
       .set("read_file", readFile)
       .set("write_file", writeFile)
-      .set("list_files", listFiles);
+      .set("edit_file", editFile)
+      .set("apply_patch", applyPatch)
+      .set("list_files", listFiles)
+      .set("search_files", searchFiles)
+      .set("diff_workspace", diffWorkspace);
 
     const isAvailable = (): boolean => host.isAvailable;
     const placing = { redis: queueRedis, placement, scripts, keeper: this.#keeper, isAvailable, log };

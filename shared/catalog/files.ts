@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { answer, defineTool, idempotencyKey, MAX_FILE_BYTES, path, sessionId } from "./tool.ts";
+import { answer, defineTool, idempotencyKey, MAX_FILE_BYTES, OUTPUT_BYTES, path, sessionId } from "./tool.ts";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits");
 
 export const readFile = defineTool({
   name: "read_file",
@@ -96,5 +98,137 @@ export const listFiles = defineTool({
       .array(z.object({ path: z.string(), type: z.string(), size_bytes: z.number(), mtime: z.string() }).partial())
       .optional(),
     truncated: z.boolean().optional(),
+  }),
+});
+
+export const editFile = defineTool({
+  name: "edit_file",
+  title: "Edit file",
+  description:
+    "Replace an exact text in a file, whitespace included, and get the diff. old_string must occur once (or set replace_all); on a miss the nearest match is shown. CRLF files keep CRLF.",
+  class: "lane",
+  toolset: "core",
+  mutates: true,
+  destructive: true,
+  idempotent: false,
+  input: z.strictObject({
+    path: path.describe("Relative to the workdir, or absolute."),
+    old_string: z.string().min(1).max(1_000_000).describe("Text to replace, with enough lines to be unique."),
+    new_string: z.string().max(MAX_FILE_BYTES).describe("Text in its place."),
+    replace_all: z.boolean().default(false).describe("Every occurrence."),
+    dry_run: z.boolean().default(false).describe("Only show the diff."),
+    if_sha256: sha256.optional().describe("Its sha256 now."),
+    session_id: sessionId,
+    idempotency_key: idempotencyKey,
+  }),
+  output: z.object({
+    ...answer,
+    path: z.string().optional(),
+    replacements: z.number().optional(),
+    diff: z.string().optional(),
+    truncated: z.boolean().optional(),
+    dry_run: z.boolean().optional(),
+    sha256: z.string().optional(),
+    effects_lost: z.boolean().optional(),
+  }),
+});
+
+export const applyPatch = defineTool({
+  name: "apply_patch",
+  title: "Apply patch",
+  description:
+    "Change many files at once by a unified diff (a/ and b/ names) or *** Begin Patch. All or nothing and exact: a hunk whose old lines differ is refused with the reason. Creates, deletes, renames.",
+  class: "lane",
+  toolset: "full",
+  mutates: true,
+  destructive: true,
+  idempotent: false,
+  input: z.strictObject({
+    patch: z.string().min(1).max(4_000_000).describe("The patch."),
+    dry_run: z.boolean().default(false).describe("Only tell whether it applies."),
+    session_id: sessionId,
+    idempotency_key: idempotencyKey,
+  }),
+  output: z.object({
+    ...answer,
+    applied: z.boolean().optional(),
+    dry_run: z.boolean().optional(),
+    files: z.array(z.object({ path: z.string(), op: z.string(), from: z.string() }).partial()).optional(),
+    rejects: z.array(z.object({ path: z.string(), reason: z.string() }).partial()).optional(),
+    effects_lost: z.boolean().optional(),
+  }),
+});
+
+export const searchFiles = defineTool({
+  name: "search_files",
+  title: "Search files",
+  description:
+    "Search file contents by regular expression (ripgrep's) or plain text. Skips what .gitignore names, binary files and dependency folders unless path names them; reads hidden files.",
+  class: "lane",
+  toolset: "core",
+  mutates: false,
+  destructive: false,
+  idempotent: true,
+  input: z.strictObject({
+    pattern: z
+      .string()
+      .min(1)
+      .max(2_000)
+      .refine((text) => !text.includes("\0"), "must not contain a NUL character")
+      .describe("What a line must match."),
+    literal: z.boolean().default(false).describe("pattern is plain text."),
+    path: path.default(".").describe("Folder or file."),
+    glob: z
+      .string()
+      .min(1)
+      .max(1_000)
+      .refine((text) => !text.includes("\0"), "must not contain a NUL character")
+      .optional()
+      .describe("Only such files (*.py, src/**); ! excludes."),
+    mode: z.enum(["content", "files", "count"]).default("content").describe("Lines, file names, or lines per file."),
+    context: z.int().min(0).max(20).default(0).describe("Lines around a match."),
+    case_sensitive: z.boolean().default(true).describe("Case counts."),
+    limit: z.int().min(1).max(2_000).default(200).describe("At most so many."),
+    session_id: sessionId,
+  }),
+  output: z.object({
+    ...answer,
+    matches: z
+      .array(
+        z
+          .object({ path: z.string(), line: z.number(), text: z.string(), context: z.boolean(), count: z.number() })
+          .partial(),
+      )
+      .optional(),
+    truncated: z.boolean().optional(),
+  }),
+});
+
+export const diffWorkspace = defineTool({
+  name: "diff_workspace",
+  title: "Diff workspace",
+  description:
+    "Show what changed in the workspace since the session began, or by the last call that could change files, as a git diff with statistics. Leaves out what .gitignore names and dependency folders.",
+  class: "lane",
+  toolset: "full",
+  mutates: false,
+  destructive: false,
+  idempotent: true,
+  input: z.strictObject({
+    since: z.enum(["session", "last_call"]).default("session").describe("What to compare with."),
+    path: path.default(".").describe("Only this folder or file."),
+    max_output_bytes: z.int().min(1_000).max(OUTPUT_BYTES.max).default(OUTPUT_BYTES.default).describe("Of the diff."),
+    session_id: sessionId,
+  }),
+  output: z.object({
+    ...answer,
+    since: z.string().optional(),
+    diff: z.string().optional(),
+    files: z
+      .array(z.object({ path: z.string(), op: z.string(), insertions: z.number(), deletions: z.number() }).partial())
+      .optional(),
+    stat: z.object({ files: z.number(), insertions: z.number(), deletions: z.number() }).partial().optional(),
+    truncated: z.boolean().optional(),
+    lossy: z.boolean().optional(),
   }),
 });

@@ -1,6 +1,6 @@
 import { getCall, listCalls } from "./calls.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
-import { listFiles, readFile, writeFile } from "./files.ts";
+import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import type { Tool } from "./tool.ts";
@@ -20,7 +20,11 @@ export const tools: readonly Tool[] = [
   listProcesses,
   readFile,
   writeFile,
+  editFile,
+  applyPatch,
   listFiles,
+  searchFiles,
+  diffWorkspace,
   getCall,
   listCalls,
   ...codegenMcpTools,

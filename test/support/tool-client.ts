@@ -7,6 +7,8 @@ export interface ToolAnswer {
   isError: boolean;
   structured: Record<string, unknown>;
   text: string;
+  /** Its image blocks, in base64. */
+  images: { data: string; mimeType: string }[];
 }
 
 export interface CallOptions {
@@ -33,11 +35,13 @@ interface RawResult {
 }
 
 export const toAnswer = ({ content, structuredContent, isError }: RawResult): ToolAnswer => {
-  const [first] = (content ?? []) as { type: string; text?: string }[];
+  const blocks = (content ?? []) as { type: string; text?: string; data?: string; mimeType?: string }[];
+  const [first] = blocks;
   return {
     isError: isError === true,
     structured: (structuredContent ?? {}) as Record<string, unknown>,
     text: first?.text ?? "",
+    images: blocks.filter(({ type }) => type === "image").map(({ data = "", mimeType = "" }) => ({ data, mimeType })),
   };
 };
 

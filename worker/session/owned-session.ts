@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
+import { createSession, findTool } from "../../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { Outcome, Records } from "../../shared/records.ts";
@@ -13,6 +14,12 @@ import {
   type SessionScripts,
 } from "../../shared/redis/session-scripts.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
+
+/** Whether the workspace may differ after a call of this tool. */
+const changesFiles = (tool: string): boolean => {
+  const known = findTool(tool);
+  return known?.class === "lane" && known.mutates && known.name !== createSession.name;
+};
 
 /** An outcome that is larger is only announced; whoever waits reads the record. */
 const MAX_INLINE_OUTCOME = 16 * 1024;
@@ -162,6 +169,7 @@ export class OwnedSession {
     const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);
+    if (changesFiles(tool)) this.workspace.container?.markWorkspace();
     const ready = await this.#finish({ callId, state, outcome: outcomeJson, event });
     if (!ready) return;
     this.#running.delete(callId);
