@@ -36,7 +36,8 @@ export const verdictTable = (verdicts: Verdict[]): string => {
   return alignTable(["bar", "measured", ""], lines, ["left", "right", "left"]);
 };
 
-const alignTable = (header: string[], lines: string[][], sides: ("left" | "right")[]): string => {
+/** A Markdown table whose columns also line up on a terminal. */
+export const alignTable = (header: string[], lines: string[][], sides: ("left" | "right")[]): string => {
   const widths = header.map((_, i) => Math.max(3, ...[header, ...lines].map((line) => line[i]?.length ?? 0)));
   const pad = (line: string[]): string =>
     `| ${line.map((text, i) => (sides[i] === "right" ? text.padStart(widths[i]!) : text.padEnd(widths[i]!))).join(" | ")} |`;

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 
 /**
- * A load balancer without any affinity: every request goes to the next replica, over a connection of its own. Bodies
- * stream both ways; whoever of the two ends goes away takes the other with it.
+ * A load balancer without any affinity: every request goes to the next replica that takes a connection, over one of its
+ * own. Bodies stream both ways; whoever of the two ends goes away takes the other with it.
  */
 export class RoundRobinProxy {
   readonly #server: Server;
@@ -41,26 +41,44 @@ export class RoundRobinProxy {
   }
 
   #forward(incoming: IncomingMessage, response: ServerResponse): void {
+    this.#connect(this.#upstreams.length, (socket) => {
+      if (!socket) {
+        response.writeHead(this.#upstreams.length === 0 ? 503 : 502).end();
+        return;
+      }
+      const { method, url: path, headers } = incoming;
+      const outgoing = request({ method, path, headers, createConnection: () => socket });
+      outgoing.on("response", (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        response.flushHeaders();
+        answer.pipe(response);
+        answer.on("error", () => response.destroy()); // the replica died in the middle of its answer
+      });
+      outgoing.on("error", () => {
+        if (response.headersSent) response.destroy();
+        else response.writeHead(502).end();
+      });
+      response.on("close", () => outgoing.destroy());
+      incoming.on("error", () => outgoing.destroy());
+      if (response.destroyed) outgoing.destroy();
+      incoming.pipe(outgoing);
+    });
+  }
+
+  /** A replica that refuses the connection has seen nothing of the request: the next one gets it. */
+  #connect(tries: number, done: (socket: Socket | undefined) => void): void {
     const upstream = this.#upstreams[this.#next++ % this.#upstreams.length];
-    if (!upstream) {
-      response.writeHead(503).end();
+    if (!upstream || tries === 0) {
+      done(undefined);
       return;
     }
-    const { method, url: path, headers } = incoming;
-    const { hostname, port } = upstream;
-    const outgoing = request({ hostname, port, method, path, headers, agent: false });
-    outgoing.on("response", (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      response.flushHeaders();
-      answer.pipe(response);
-      answer.on("error", () => response.destroy()); // the replica died in the middle of its answer
+    const socket = connect(Number(upstream.port), upstream.hostname);
+    const onRefused = (): void => this.#connect(tries - 1, done);
+    socket.once("error", onRefused);
+    socket.once("connect", () => {
+      socket.off("error", onRefused);
+      socket.on("error", () => {}); // the request or its answer tells
+      done(socket);
     });
-    outgoing.on("error", () => {
-      if (response.headersSent) response.destroy();
-      else response.writeHead(502).end();
-    });
-    response.on("close", () => outgoing.destroy());
-    incoming.on("error", () => outgoing.destroy());
-    incoming.pipe(outgoing);
   }
 }

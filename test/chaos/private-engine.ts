@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import { ManagedProcess } from "../../compose/embedded/managed-process.ts";
+
+const START_MS = 60_000;
+const STOP_MS = 30_000;
+const POLL_MS = 100;
+/** From this major version on an engine's id lies in its data root; before, in a file that all engines here would share. */
+const OWN_ID_SINCE = 24;
+
+/** A Docker Engine of this run's own, which may be restarted: nobody else has containers there. */
+export class PrivateEngine {
+  readonly docker: Docker;
+  #process: ManagedProcess | undefined;
+
+  private constructor(
+    private readonly folder: string,
+    readonly socket: string,
+  ) {
+    this.docker = new Docker({ socketPath: socket });
+  }
+
+  /** @throws {Error} saying why this machine cannot have a second engine; nothing is left then */
+  static async start(folder: string, images: string[], shared: Docker): Promise<PrivateEngine> {
+    if (process.platform !== "linux" || process.getuid?.() !== 0)
+      throw new Error("starting dockerd takes root on Linux");
+    await mkdir(folder, { recursive: true });
+    const engine = new PrivateEngine(folder, join(folder, "docker.sock"));
+    try {
+      const { Version } = await shared.version();
+      const config =
+        Number.parseInt(Version, 10) < OWN_ID_SINCE ? { "deprecated-key-path": join(folder, "key.json") } : {};
+      await writeFile(join(folder, "daemon.json"), JSON.stringify(config));
+      await engine.start();
+      await engine.#load(images, shared);
+      return engine;
+    } catch (error) {
+      await engine.stop();
+      throw error;
+    }
+  }
+
+  /** Resolves when it answers. */
+  async start(): Promise<void> {
+    const at = (name: string): string => join(this.folder, name);
+    const args = ["--config-file", at("daemon.json"), "--host", `unix://${this.socket}`, "--pidfile", at("docker.pid")];
+    args.push("--data-root", at("data"), "--exec-root", at("exec"), "--bridge", "none", "--iptables=false");
+    args.push("--shutdown-timeout", "2");
+    this.#process = new ManagedProcess("dockerd", "dockerd", args, { logFile: at("dockerd.log") });
+    const until = performance.now() + START_MS;
+    while (!(await this.docker.ping().catch(() => undefined))) {
+      if (!this.#process.isRunning || performance.now() > until)
+        throw new Error(`dockerd does not answer; the end of its log:\n${this.#process.log.slice(-1_000)}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** As a service manager restarts it: its containers die with it. */
+  async restart(): Promise<void> {
+    await this.#process?.stop(STOP_MS);
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop(STOP_MS);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  async #load(images: string[], shared: Docker): Promise<void> {
+    for (const image of images) {
+      const progress = await this.docker.loadImage(await shared.getImage(image).get());
+      progress.resume();
+      await once(progress, "end");
+    }
+  }
+}
