@@ -52,9 +52,8 @@ export class CarefulAgent {
         result?: Structured;
         notice?: string;
       };
-      if (failure) return { isError: true, structured: { notice, ...failure }, text: answer.text };
-      if (result)
-        return { isError: false, structured: { ...(notice ? { notice } : {}), ...result }, text: answer.text };
+      if (failure) return { ...answer, isError: true, structured: { notice, ...failure } };
+      if (result) return { ...answer, structured: { ...(notice ? { notice } : {}), ...result } };
       const code = failureOf(answer);
       if (code !== undefined && code !== "STORE_UNAVAILABLE") return answer;
       if (code !== undefined) await sleep(RETRY_MS);
