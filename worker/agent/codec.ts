@@ -207,6 +207,8 @@ export const AGENT_BODIES: Bodies = {
       6: ["isComplete", "bool"],
       7: ["isEnded", "bool"],
       8: ["leftOut", "uint32"],
+      9: ["fileCount", "uint32"],
+      10: ["fileBytes", "uint64"],
     },
   ],
   51: ["chunkData", { 1: ["data", "bytes"] }],

@@ -37,6 +37,8 @@ export class TreeIndex {
   #entries = new Map<string, Indexed>();
   #removals = new Map<string, number>();
   #leftOut = 0;
+  #fileCount = 0;
+  #fileBytes = 0;
 
   constructor(readonly root: string) {}
 
@@ -53,10 +55,20 @@ export class TreeIndex {
     return this.#leftOut;
   }
 
+  get fileCount(): number {
+    return this.#fileCount;
+  }
+
+  get fileBytes(): number {
+    return this.#fileBytes;
+  }
+
   /** Looks at everything, in one go: nothing may change meanwhile. */
   scan(): void {
     this.#number++;
     this.#leftOut = 0;
+    this.#fileCount = 0;
+    this.#fileBytes = 0;
     this.#scanFolder("", Date.now() - CLOCK_GRAIN_MS);
     for (const [path, { seenIn }] of this.#entries) {
       if (seenIn === this.#number) continue;
@@ -105,7 +117,10 @@ export class TreeIndex {
       const path = folder === "" ? name : `${folder}/${name}`;
       const stat = lstatSync(join(this.root, path), { throwIfNoEntry: false });
       if (!stat || !this.#take(path, stat, freshFromMs)) this.#leftOut++;
-      else if (stat.isDirectory()) asReadable(join(this.root, path), () => this.#scanFolder(path, freshFromMs));
+      else if (stat.isFile()) {
+        this.#fileCount++;
+        this.#fileBytes += stat.size;
+      } else if (stat.isDirectory()) asReadable(join(this.root, path), () => this.#scanFolder(path, freshFromMs));
     }
   }
 

@@ -103,9 +103,10 @@ export class TreeScan {
     const isComplete = this.#changes.length === 0;
     const isEnded = isComplete && this.#isAllInline;
     if (isEnded) this.end();
-    const { generation, number, leftOut } = index;
+    const { generation, number, leftOut, fileCount, fileBytes } = index;
     const scan = { generation, number: BigInt(number), isFull: this.#isFull, leftOut };
-    return { ...scan, entries, data: Buffer.concat(data), isComplete, isEnded };
+    const total = { fileCount, fileBytes: BigInt(fileBytes) };
+    return { ...scan, ...total, entries, data: Buffer.concat(data), isComplete, isEnded };
   }
 }
 

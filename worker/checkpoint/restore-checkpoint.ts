@@ -1,0 +1,132 @@
+import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { ToolFailure } from "../../shared/failure.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
+import { type ChunkHash, decodeLayer, hashesOf, type LayerContent, type Location } from "./layer.ts";
+import type { Lineage } from "./lineage.ts";
+
+const KIND_REMOVED = 4;
+/** Of one frame. */
+const FRAME_ENTRIES = 5_000;
+const FRAME_BYTES = 4 * 1024 * 1024;
+const READ_AT_ONCE = 8;
+
+interface Place {
+  path: string;
+  index: number;
+}
+
+/**
+ * Makes the sandbox's files what the layers say, and the lineage what they are made of.
+ * @param layers the oldest first
+ * @throws {ToolFailure} STORE_UNAVAILABLE, before anything in the sandbox was changed where an object is missing
+ */
+export const restoreCheckpoint = async (
+  sandbox: Sandbox,
+  store: CheckpointStore,
+  lineage: Lineage,
+  layers: readonly string[],
+): Promise<void> => {
+  const decoded = await readLayers(store, layers);
+  const { entries, stored } = merge(decoded);
+  const places = placesByObject(entries, stored);
+  await store.check([...places.keys()]);
+  const unpack = new Unpacking(sandbox);
+  for (let from = 0; from < entries.length; from += FRAME_ENTRIES)
+    await unpack.entries(entries.slice(from, from + FRAME_ENTRIES));
+  for (const [object, chunks] of places) {
+    const bytes = await store.get(object);
+    for (const { hash, places: wanted } of chunks) {
+      const { offset, length } = stored.get(hash)!;
+      for (const place of wanted) await unpack.piece(place, bytes.subarray(offset, offset + length));
+    }
+  }
+  const { generation, number } = await unpack.end();
+  const objects = new Set([...layers, ...places.keys()]);
+  for (const { object } of stored.values()) objects.add(object);
+  const none = { files: 0, bytes: 0, storedBytes: 0, leftOut: 0, sizes: new Map<string, number>() };
+  lineage.advance({ ...none, layers: [...layers], objects, isFull: true, stored, generation, number });
+};
+
+const readLayers = async (store: CheckpointStore, names: readonly string[]): Promise<LayerContent[]> => {
+  const layers: LayerContent[] = [];
+  for (let from = 0; from < names.length; from += READ_AT_ONCE) {
+    const some = names.slice(from, from + READ_AT_ONCE);
+    layers.push(...(await Promise.all(some.map(async (name) => decodeLayer(name, await store.get(name))))));
+  }
+  return layers;
+};
+
+/** Later layers replace what earlier ones say. Entries come sorted, so that parents come first. */
+const merge = (layers: LayerContent[]): { entries: TreeEntry[]; stored: Map<ChunkHash, Location> } => {
+  const found = new Map<string, TreeEntry>();
+  const stored = new Map<ChunkHash, Location>();
+  for (const layer of layers) {
+    for (const entry of layer.entries) {
+      if (entry.kind === KIND_REMOVED) found.delete(entry.path);
+      else found.set(entry.path, entry);
+    }
+    for (const [hash, at] of layer.stored) stored.set(hash, at);
+  }
+  const entries = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { entries, stored };
+};
+
+const placesByObject = (
+  entries: TreeEntry[],
+  stored: ReadonlyMap<ChunkHash, Location>,
+): Map<string, { hash: ChunkHash; places: Place[] }[]> => {
+  const placesOf = new Map<ChunkHash, Place[]>();
+  for (const { path, chunks } of entries)
+    for (const [index, hash] of hashesOf(chunks).entries()) {
+      const places = placesOf.get(hash);
+      if (places) places.push({ path, index });
+      else placesOf.set(hash, [{ path, index }]);
+    }
+  const byObject = new Map<string, { hash: ChunkHash; places: Place[] }[]>();
+  for (const [hash, places] of placesOf) {
+    const object = stored.get(hash)?.object;
+    if (!object) throw new ToolFailure("STORE_UNAVAILABLE", "The checkpoint store failed: content is not to be found");
+    const list = byObject.get(object);
+    if (list) list.push({ hash, places });
+    else byObject.set(object, [{ hash, places }]);
+  }
+  return byObject;
+};
+
+/** Collects pieces into frames, and waits for each frame's answer: what is under way is bounded. */
+class Unpacking {
+  #isFirst = true;
+  #pieces: { path: string; index: number; length: number }[] = [];
+  #data: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(private readonly sandbox: Sandbox) {}
+
+  async entries(entries: TreeEntry[]): Promise<void> {
+    await this.sandbox.unpackTree({ isFirst: this.#isFirst, entries });
+    this.#isFirst = false;
+  }
+
+  async piece({ path, index }: Place, bytes: Uint8Array): Promise<void> {
+    this.#pieces.push({ path, index, length: bytes.length });
+    this.#data.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes >= FRAME_BYTES) await this.#send(false);
+  }
+
+  async end(): Promise<{ generation: string; number: bigint }> {
+    return await this.#send(true);
+  }
+
+  async #send(isLast: boolean): Promise<{ generation: string; number: bigint }> {
+    const pieces = this.#pieces;
+    const data = Buffer.concat(this.#data, this.#bytes);
+    this.#pieces = [];
+    this.#data = [];
+    this.#bytes = 0;
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    return await this.sandbox.unpackTree({ isFirst, pieces, data, isLast });
+  }
+}
