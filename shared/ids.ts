@@ -11,9 +11,11 @@ const random = (length: number): string =>
 export type SessionId = `ses_${string}`;
 export type CallId = `call_${string}`;
 export type ProcessId = `proc_${string}`;
+export type CheckpointId = `ckpt_${string}`;
 
 export const newSessionId = (): SessionId => `ses_${random(16)}`;
 export const newCallId = (sid: SessionId): CallId => `call_${sid.slice(4)}_${random(8)}`;
+export const newCheckpointId = (sid: SessionId): CheckpointId => `ckpt_${sid.slice(4)}_${random(8)}`;
 /** At most one process belongs to a call; the two ids differ in their prefix only. */
 export const processIdOf = (callId: CallId): ProcessId => `proc_${callId.slice(5)}`;
 export const callIdOf = (processId: ProcessId): CallId => `call_${processId.slice(5)}`;
@@ -21,9 +23,10 @@ export const callIdOf = (processId: ProcessId): CallId => `call_${processId.slic
 export const newIncarnationId = (): string => `w_${random(10)}`;
 
 const SESSION = /^ses_[0-9a-z]{16}$/;
-const OF_SESSION = /^(?:call|proc)_([0-9a-z]{16})_[0-9a-z]{8}$/;
+const OF_SESSION = /^(?:call|proc|ckpt)_([0-9a-z]{16})_[0-9a-z]{8}$/;
 export const isSessionId = (text: string): text is SessionId => SESSION.test(text);
 export const isCallId = (text: string): text is CallId => text.startsWith("call_") && OF_SESSION.test(text);
 export const isProcessId = (text: string): text is ProcessId => text.startsWith("proc_") && OF_SESSION.test(text);
-/** The session that a call's or a process's id names. */
-export const sessionOf = (id: CallId | ProcessId): SessionId => `ses_${OF_SESSION.exec(id)?.[1] ?? ""}`;
+export const isCheckpointId = (text: string): text is CheckpointId => text.startsWith("ckpt_") && OF_SESSION.test(text);
+/** The session that a call's, a process's or a checkpoint's id names. */
+export const sessionOf = (id: CallId | ProcessId | CheckpointId): SessionId => `ses_${OF_SESSION.exec(id)?.[1] ?? ""}`;

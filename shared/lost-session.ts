@@ -18,12 +18,11 @@ export const LOST = {
       "SESSION_RESET",
       "The session's sandbox was lost before the call started; it can be repeated safely",
       {
-        hint: "The workspace is empty again: write your files anew first.",
+        hint: "The next answer says what the workspace holds now.",
       },
     ),
   ),
 } as const;
 
-/** What the next answer says once. `why` completes "was replaced because". */
-export const lostNotice = (why: string): string =>
-  `The session's sandbox was replaced because ${why}: its files and processes are gone.`;
+/** How the notice begins that the next answer holds once; the record knows how it ends. `why` completes "was replaced because". */
+export const lostNotice = (why: string): string => `The session's sandbox was replaced because ${why}`;

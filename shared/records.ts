@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { FailureRecord } from "./failure.ts";
-import { type CallId, type ProcessId, processIdOf, type SessionId } from "./ids.ts";
+import { type CallId, type CheckpointId, type ProcessId, processIdOf, type SessionId, sessionOf } from "./ids.ts";
 import { keys } from "./redis/keys.ts";
 
 /** `queued` for a worker, `starting` its container, `ready`, `closing` (takes no calls), `closed` (gone in a minute). */
@@ -38,6 +38,35 @@ export interface SessionRecord {
   lastUsedAt: number;
   expiresAt: number;
   createCall: CallId;
+  /** `call`, `idle` or `none`; empty for its worker's own. */
+  durability: string;
+  /** What it comes back from when it is lost; empty for nothing. */
+  checkpoint: CheckpointId | "";
+  /** Mutating calls that started so far. */
+  mutations: number;
+  /** Numbers of mutating calls whose effects were lost or taken back, both ends included. */
+  lost: [from: number, to: number][];
+}
+
+export interface CheckpointRecord {
+  id: CheckpointId;
+  principal: string;
+  sessionId: SessionId;
+  /** Empty for an automatic one. */
+  name: string;
+  createdAt: number;
+  files: number;
+  bytes: number;
+  /** That were written for it. */
+  storedBytes: number;
+  /** Names of its layers in the store, the oldest first, and of all objects that it needs. */
+  layers: string[];
+  objects: string[];
+  /** The agent's scan that it shows. */
+  generation: string;
+  scan: string;
+  /** Number of the last mutating call of its session that it covers. */
+  covered: number;
 }
 
 export interface CallSummary {
@@ -54,6 +83,8 @@ export interface CallRecord extends CallSummary {
   args: string;
   /** When it leaves its lane although it still runs, ms. */
   detachAt: number;
+  /** Which of its session's mutating calls it is, from 1; 0 for none. */
+  mutation: number;
   outcome: Outcome | undefined;
   notice: string | undefined;
 }
@@ -97,6 +128,43 @@ const toSession = (id: SessionId, h: Hash): SessionRecord => ({
   lastUsedAt: Number(h.last_used_at),
   expiresAt: Number(h.expires_at),
   createCall: h.create_call as CallId,
+  durability: h.durability ?? "",
+  checkpoint: (h.checkpoint ?? "") as CheckpointId | "",
+  mutations: Number(h.mutations ?? 0),
+  lost: (h.lost ?? "").split(" ").flatMap((range) => (range ? [range.split("-").map(Number) as [number, number]] : [])),
+});
+
+const words = (text: string | undefined): string[] => (text ? text.split(" ") : []);
+const toCheckpoint = (id: CheckpointId, h: Hash): CheckpointRecord => ({
+  id,
+  principal: h.principal ?? "",
+  sessionId: sessionOf(id),
+  name: h.name ?? "",
+  createdAt: Number(h.created_at),
+  files: Number(h.files),
+  bytes: Number(h.bytes),
+  storedBytes: Number(h.stored_bytes),
+  layers: words(h.layers),
+  objects: words(h.objects),
+  generation: h.generation ?? "",
+  scan: h.scan ?? "0",
+  covered: Number(h.covered),
+});
+
+/** As the record's hash holds it. */
+export const checkpointFields = (record: CheckpointRecord): Record<string, string | number> => ({
+  principal: record.principal,
+  name: record.name,
+  created_at: record.createdAt,
+  time: new Date(record.createdAt).toISOString(),
+  files: record.files,
+  bytes: record.bytes,
+  stored_bytes: record.storedBytes,
+  layers: record.layers.join(" "),
+  objects: record.objects.join(" "),
+  generation: record.generation,
+  scan: record.scan,
+  covered: record.covered,
 });
 
 const SUMMARY = ["tool", "state", "submitted_at", "started_at", "ended_at"];
@@ -113,6 +181,7 @@ const toCall = (id: CallId, h: Hash): CallRecord => ({
   ...toSummary(id, h),
   args: h.args ?? "{}",
   detachAt: Number(h.detach_at),
+  mutation: Number(h.mutation ?? 0),
   outcome: h.outcome ? (JSON.parse(h.outcome) as Outcome) : undefined,
   notice: h.notice,
 });
@@ -151,6 +220,26 @@ export class Records {
   async call(sid: SessionId, id: CallId): Promise<CallRecord | undefined> {
     const hash = await this.redis.hgetall(keys.call(sid, id));
     return hash.state ? toCall(id, hash) : undefined;
+  }
+
+  /** Undefined for one that was deleted, too. */
+  async checkpoint(id: CheckpointId): Promise<CheckpointRecord | undefined> {
+    const hash = await this.redis.hgetall(keys.checkpoint(sessionOf(id), id));
+    return hash.layers && hash.deleted !== "1" ? toCheckpoint(id, hash) : undefined;
+  }
+
+  /** What the session comes back from. */
+  async newestCheckpoint({ id, checkpoint }: SessionRecord): Promise<CheckpointRecord | undefined> {
+    if (!checkpoint) return undefined;
+    const hash = await this.redis.hgetall(keys.checkpoint(id, checkpoint));
+    return hash.layers ? toCheckpoint(checkpoint, hash) : undefined;
+  }
+
+  /** Newest first. */
+  async checkpoints(sid: SessionId): Promise<CheckpointRecord[]> {
+    const ids = (await this.redis.zrevrange(keys.checkpoints(sid), 0, -1)) as CheckpointId[];
+    const found = await Promise.all(ids.map((id) => this.checkpoint(id)));
+    return found.filter((checkpoint) => checkpoint !== undefined);
   }
 
   async process(sid: SessionId, id: ProcessId): Promise<ProcessRecord | undefined> {

@@ -30,6 +30,15 @@ const Env = CommonEnv.extend({
   /** Sockets to the containers live here; in a container, mount the same host path at the same place. */
   RUN_DIR: z.string().default("/run/codegen-mcp"),
   AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
+  /** When a session's files are stored outside its container, unless it chose: before each result, when quiet, never. */
+  DURABILITY: z.enum(["call", "idle", "none"]).default("idle"),
+  /** How long nothing may have been called before the files of an `idle` session are stored. */
+  CHECKPOINT_QUIET_MS: z.coerce.number().int().min(0).default(3_000),
+  /** `file:///folder`, which all workers share where there are several hosts, or `s3://bucket/prefix`. */
+  CHECKPOINT_STORE: z
+    .string()
+    .regex(/^(file:\/\/\/.|s3:\/\/[a-z0-9.-]+(\/|$))/, "must be file:///folder or s3://bucket/prefix")
+    .default("file:///var/lib/codegen-mcp/checkpoints"),
   /** How often this host is looked through for what crashed workers left. */
   SWEEP_MS: z.coerce.number().int().min(100).default(5_000),
   /** What neither a record nor a live worker claims is removed when it is older than this. */

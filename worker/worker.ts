@@ -13,6 +13,9 @@ import { StoreIdentity } from "../shared/redis/store-identity.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
 import { VERSION } from "../shared/version.ts";
 import { CallConsumer } from "./call-consumer.ts";
+import { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
+import { openObjectStore } from "./checkpoint/open-store.ts";
+import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
@@ -95,7 +98,13 @@ export class Worker implements Service {
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
     const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
-    this.#keeper = new SessionKeeper({ redis, scripts, pool, executors, log, onRoom }, facts);
+    const checkpointStore = new CheckpointStore(openObjectStore(config.CHECKPOINT_STORE), async () => {
+      if (!store.id) throw new Error("the store's identity is not known yet");
+      return store.id;
+    });
+    const { DURABILITY: durability, CHECKPOINT_QUIET_MS: quietMs } = config;
+    const recovery = new Recovery({ redis, scripts, store: checkpointStore, log }, { durability, quietMs });
+    this.#keeper = new SessionKeeper({ redis, scripts, pool, recovery, executors, log, onRoom }, facts);
     executors
       .set("create_session", createSession(new Records(redis)))
       .set("close_session", closeSession(this.#keeper))

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { ManagedProcess, StartError } from "./managed-process.ts";
 import { PrivateRedis } from "./private-redis.ts";
 
@@ -106,6 +106,7 @@ export class EmbeddedStack {
         REDIS_URL: this.redis.url,
         DEPLOYMENT: this.deployment,
         RUN_DIR: join(folder, "run"),
+        CHECKPOINT_STORE: pathToFileURL(join(folder, "checkpoints")).href,
         ...this.options.env,
         ...env,
       },

@@ -59,7 +59,9 @@ export class LaneCalls {
     caller.onSubmitted?.(started.sessionId, started.callId);
     const end = await this.#wait(tool, started, args, caller, until);
     const own = started.notice ? { notice: started.notice } : {};
-    return end ? { ...own, ...this.#answer(end) } : { ...own, ...(await this.#unfinished(started)) };
+    if (!end) return { ...own, ...(await this.#unfinished(started)) };
+    const isReplayed = started.ask > 1 && (await this.#areEffectsLost(started));
+    return { ...own, ...this.#answer(end), ...(isReplayed ? { effects_lost: true } : {}) };
   }
 
   /** A session that still waits for a worker has nobody who could close it. */
@@ -162,12 +164,22 @@ export class LaneCalls {
     if (tool.class === "lane") await submitter.ringAgain(sid, callId, tool.name);
   }
 
+  /** What an earlier call changed may have been lost, or taken back, since it was told. */
+  async #areEffectsLost({ sessionId, callId }: Started): Promise<boolean> {
+    const { records } = this.deps;
+    const [session, call] = await Promise.all([records.session(sessionId), records.call(sessionId, callId)]);
+    const mutation = call?.mutation ?? 0;
+    return session?.lost.some(([from, to]) => from <= mutation && mutation <= to) ?? false;
+  }
+
   #answer({ outcome, notice }: CallEnd): Structured {
     if ("failure" in outcome) {
       const { code, message, hint } = outcome.failure;
       throw new ToolFailure(code, notice ? `${message} (${notice})` : message, hint ? { hint } : {});
     }
-    return notice ? { ...outcome.result, notice } : outcome.result;
+    if (!notice) return outcome.result;
+    const own = outcome.result.notice;
+    return { ...outcome.result, notice: own ? `${notice} ${own}` : notice };
   }
 
   async #unfinished({ sessionId, callId }: Started): Promise<Structured> {

@@ -1,8 +1,16 @@
 import type { Redis } from "ioredis";
 import { closeSession, createSession } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
-import { type CallId, newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
-import { Records, type SessionRecord } from "../../shared/records.ts";
+import {
+  type CallId,
+  type CheckpointId,
+  isCheckpointId,
+  newCallId,
+  newCheckpointId,
+  newSessionId,
+  type SessionId,
+} from "../../shared/ids.ts";
+import { checkpointFields, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
 import { defineScript } from "../../shared/redis/script-runner.ts";
@@ -20,6 +28,12 @@ export interface Opened {
   /** Which of the requests that asked for the call this one is, from 1. */
   ask: number;
 }
+
+/** The one answer for a checkpoint that nobody knows, that is gone, or that is somebody else's. */
+export const noCheckpoint = (id: string): ToolFailure =>
+  new ToolFailure("NOT_FOUND", `There is no checkpoint "${id}"; automatic ones are the last three of a session`, {
+    hint: "list_checkpoints shows yours.",
+  });
 
 /** Makes session records and puts them in the line for a worker. */
 export class SessionOpener {
@@ -64,11 +78,16 @@ export class SessionOpener {
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
     const callId = newCallId(sessionId);
-    const { image = "", env = {}, memory_mb, cpus, idle_timeout_s } = args;
+    const { image = "", env = {}, memory_mb, cpus, idle_timeout_s, durability = "", from_checkpoint } = args;
+    const checkpoint = from_checkpoint ? await this.#pin(principal, from_checkpoint, sessionId) : "";
     const isNew = await scripts.open(
       sessionId,
       { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
-      { principal, image, memory_mb, cpus, idle_ms: idle_timeout_s * 1000, env: JSON.stringify(env) },
+      {
+        ...{ principal, image, memory_mb, cpus, durability, checkpoint },
+        idle_ms: idle_timeout_s * 1000,
+        env: JSON.stringify(env),
+      },
     );
     if (!isNew) return await this.#earlier(principal, rawArgs, waitMs, sessionId);
     if ((await this.enqueue(sessionId, principal)) < 0) {
@@ -76,6 +95,17 @@ export class SessionOpener {
       if (key) await redis.del(keys.creationKey(principal, key));
     }
     return { sessionId, callId, ask: 1 };
+  }
+
+  /** Gives the session that is about to be opened a checkpoint of its own, with what another one holds. */
+  async #pin(principal: string, from: string, sid: SessionId): Promise<CheckpointId> {
+    const found = isCheckpointId(from) ? await this.#records.checkpoint(from) : undefined;
+    if (found?.principal !== principal) throw noCheckpoint(from);
+    const { redis, scripts } = this.deps;
+    const id = newCheckpointId(sid);
+    await redis.zadd(keys.allCheckpoints, Date.now(), id);
+    await scripts.pinCheckpoint(sid, id, checkpointFields({ ...found, id, sessionId: sid, name: "", covered: 0 }));
+    return id;
   }
 
   /** @returns the position in the line, 0 when a worker has the session, -1 when the line is full */

@@ -90,9 +90,10 @@ export class RecordTools {
   }
 
   async #describe(session: SessionRecord): Promise<Structured> {
-    const [callsOpen, processesRunning] = await Promise.all([
+    const [callsOpen, processesRunning, checkpoints] = await Promise.all([
       this.deps.records.openCalls(session.id),
       this.deps.records.runningProcesses(session.id),
+      this.deps.records.checkpoints(session.id),
     ]);
     return {
       session_id: session.id,
@@ -105,6 +106,7 @@ export class RecordTools {
       expires_at: time(session.expiresAt),
       calls_open: callsOpen,
       processes_running: processesRunning,
+      checkpoints: checkpoints.map(({ id }) => id),
     };
   }
 }

@@ -18,6 +18,7 @@ const session = {
   expires_at: z.string().optional(),
   calls_open: z.number().optional(),
   processes_running: z.number().optional(),
+  checkpoints: z.array(z.string()).optional(),
 };
 
 export const createSession = defineTool({
@@ -45,6 +46,11 @@ export const createSession = defineTool({
       .max(86_400)
       .default(1800)
       .describe("Removed with its files after so long without a call."),
+    durability: z
+      .enum(["call", "idle", "none"])
+      .optional()
+      .describe("When files are saved: before each result, when idle, never."),
+    from_checkpoint: z.string().max(64).optional().describe("checkpoint_id to begin with."),
     idempotency_key: idempotencyKey,
   }),
   output: z.object({

@@ -1,4 +1,4 @@
-import type { CallId, ProcessId, SessionId } from "../ids.ts";
+import type { CallId, CheckpointId, ProcessId, SessionId } from "../ids.ts";
 
 /**
  * The only file that spells a Redis key. All keys of a session share the hash slot of `session(sid)`; the scripts in
@@ -23,6 +23,10 @@ export const keys = {
   process: (sid: SessionId, id: ProcessId) => `cg:{${sid}}:p:${id}`,
   /** Stream of output, ids `<epoch>-<sequence>`, fields `s` (1 stdout, 2 stderr), `o` (byte offset), `d` (bytes). */
   output: (sid: SessionId, id: ProcessId) => `cg:{${sid}}:p:${id}:o`,
+  /** Sorted set of checkpoint ids, the newest with the highest score. */
+  checkpoints: (sid: SessionId) => `cg:{${sid}}:ck`,
+  /** Hash, see `CheckpointRecord`. */
+  checkpoint: (sid: SessionId, id: CheckpointId) => `cg:{${sid}}:k:${id}`,
   /** Channel of `SessionEvent` messages. */
   events: (sid: SessionId) => `cg:{${sid}}:ev`,
   /** Channel of session ids whose controls or cancels changed. */
@@ -41,6 +45,12 @@ export const keys = {
   workerSessions: (incarnation: string) => `cg:worker:${incarnation}:sessions`,
   /** Sorted set of session ids by creation time in ms. */
   principalSessions: (principal: string) => `cg:principal:${principal}:sessions`,
+  /** Sorted set of checkpoint ids by the time in ms; those that are gone are taken out some time. */
+  principalCheckpoints: (principal: string) => `cg:principal:${principal}:checkpoints`,
+  /** Sorted set of all checkpoint ids by the time in ms. An id stands here before its record does, and until after it. */
+  allCheckpoints: "cg:checkpoints",
+  /** String: the worker that sweeps the checkpoint store now. */
+  checkpointSweep: "cg:checkpoints:sweep",
   /** Hash; `session` is the one that calls of this principal get which name none. */
   principal: (principal: string) => `cg:principal:${principal}`,
   /** `create_session`'s idempotency key → session id and arguments' hash, 24 h. */

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { useRedis } from "../../test/support/use-redis.ts";
-import { type CallId, newCallId, newSessionId, processIdOf, type SessionId } from "../ids.ts";
+import { type CallId, newCallId, newCheckpointId, newSessionId, processIdOf, type SessionId } from "../ids.ts";
 import { Records } from "../records.ts";
 import { keys } from "./keys.ts";
 import { FencedError, SessionScripts } from "./session-scripts.ts";
@@ -135,7 +135,7 @@ describe("SessionScripts", () => {
     const lease2 = { worker: WORKER, epoch };
     await scripts.finish(sid, lease2, { callId: first, state: "done", outcome: "{}", event: EVENT });
     await scripts.finish(sid, lease2, { callId: second, state: "done", outcome: "{}", event: EVENT });
-    expect((await records.call(sid, first))?.notice).to.equal("lost it");
+    expect((await records.call(sid, first))?.notice).to.equal("lost it: its files and processes are gone.");
     expect((await records.call(sid, second))?.notice).to.equal(undefined);
   });
 
@@ -308,5 +308,98 @@ describe("SessionScripts", () => {
     for (const key of await server.redis.keys(`${keys.session(sid)}*`)) {
       expect(await server.redis.ttl(key), key).to.be.greaterThan(0);
     }
+  });
+
+  describe("with checkpoints", () => {
+    const LOSS = { owner: "", state: "queued" as const, notice: "lost", unknown: "{}", reset: "{}" };
+    const fields = (name = "") => ({ principal: "ann", name, layers: "a b", objects: "a b", time: "T", covered: 1 });
+    /** A mutating call, from its start to its end. */
+    const changed = async (lease: Awaited<ReturnType<typeof claimed>>): Promise<CallId> => {
+      const callId = await queued("write_file");
+      await scripts.next(sid, lease);
+      await scripts.finish(sid, lease, { callId, state: "done", outcome: "{}", event: EVENT });
+      return callId;
+    };
+    const point = async (lease: Awaited<ReturnType<typeof claimed>>, covered: number, more = {}) => {
+      const id = newCheckpointId(sid);
+      const to = { covered, isMoving: false, undone: 0, fields: fields(), ...more };
+      return { id, gone: await scripts.checkpoint(sid, lease, id, to) };
+    };
+
+    it("keeps what waits where the checkpoint covers all that was changed, and loses no effects", async () => {
+      const lease = await claimed();
+      await changed(lease);
+      const { id } = await point(lease, 1);
+      const waiting = await queued("write_file");
+      expect(await scripts.lose(sid, lease.epoch, LOSS)).to.equal(2);
+      expect((await records.call(sid, waiting))?.state).to.equal("queued");
+      expect(await records.session(sid)).to.deep.include({ checkpoint: id, lost: [] });
+      expect(await server.redis.hget(keys.session(sid), "notice")).to.match(
+        /^lost: .*in checkpoint \S+ of T, which holds all/,
+      );
+    });
+
+    for (const [what, isMoving, covered, lost] of [
+      ["a later call changed something", false, 1, [[2, 2]]],
+      ["something ran while it was taken", true, 2, []],
+    ] as const) {
+      it(`resets what waits where ${what}, and says whose effects are lost`, async () => {
+        const lease = await claimed();
+        const [, second] = [await changed(lease), await changed(lease)];
+        await point(lease, covered, { isMoving });
+        const waiting = await queued("write_file");
+        await scripts.lose(sid, lease.epoch, LOSS);
+        expect((await records.call(sid, waiting))?.state).to.equal("session_reset");
+        expect((await records.call(sid, second))?.mutation).to.equal(2);
+        expect((await records.session(sid))?.lost).to.deep.equal(lost);
+        expect(await server.redis.hget(keys.session(sid), "notice")).to.match(/what was changed after it is gone/);
+      });
+    }
+
+    it("resets what waits behind a call that ran, however new the checkpoint", async () => {
+      const lease = await claimed();
+      const running = await queued("write_file");
+      await scripts.next(sid, lease);
+      await point(lease, 1);
+      const waiting = await queued("write_file");
+      await scripts.lose(sid, lease.epoch, LOSS);
+      expect((await records.call(sid, running))?.state).to.equal("outcome_unknown");
+      expect((await records.call(sid, waiting))?.state).to.equal("session_reset");
+    });
+
+    it("is pointed to by its owner only, and sent twice it stands once", async () => {
+      const lease = await claimed();
+      const to = { covered: 0, isMoving: false, undone: 0, fields: fields() };
+      const id = newCheckpointId(sid);
+      await scripts.checkpoint(sid, lease, id, to);
+      await scripts.checkpoint(sid, lease, id, to);
+      expect((await records.checkpoints(sid)).map((one) => one.id)).to.deep.equal([id]);
+      const late = scripts.checkpoint(sid, { worker: "w_two", epoch: 1 }, newCheckpointId(sid), to);
+      expect(await late.catch((error) => error)).to.be.instanceOf(FencedError);
+    });
+
+    it("goes when three newer automatic ones stand; a named one stays, also after the session", async () => {
+      const lease = await claimed();
+      const { id: named } = await point(lease, 0, { fields: fields("mine") });
+      const { id: oldest } = await point(lease, 0);
+      for (let i = 0; i < 2; i++) expect((await point(lease, 0)).gone).to.deep.equal([]);
+      const { id: newest, gone } = await point(lease, 0);
+      expect(gone).to.deep.equal([oldest]);
+      await scripts.release(sid, lease.epoch, { outcome: "{}" });
+      expect(await server.redis.ttl(keys.checkpoint(sid, newest))).to.be.within(86_000, 86_400);
+      expect(await server.redis.ttl(keys.checkpoint(sid, named))).to.equal(-1);
+    });
+
+    it("is deleted for its principal, though a session that lives may still come back from it", async () => {
+      const lease = await claimed();
+      const { id: older } = await point(lease, 0, { fields: fields("older") });
+      const { id } = await point(lease, 0, { fields: fields("mine") });
+      expect(await scripts.deleteCheckpoint(sid, id, "bob")).to.equal(false);
+      expect(await scripts.deleteCheckpoint(sid, older, "ann")).to.equal(true);
+      expect(await scripts.deleteCheckpoint(sid, id, "ann")).to.equal(true);
+      expect(await scripts.deleteCheckpoint(sid, id, "ann"), "again").to.equal(false);
+      expect(await records.checkpoints(sid)).to.deep.equal([]);
+      expect((await records.newestCheckpoint((await records.session(sid))!))?.layers).to.deep.equal(["a", "b"]);
+    });
   });
 });

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { CallId, SessionId } from "../ids.ts";
+import type { CallId, CheckpointId, SessionId } from "../ids.ts";
 import { keys } from "./keys.ts";
 import { defineScript } from "./script-runner.ts";
 
@@ -14,7 +14,8 @@ export type Submitted =
 /** A call that its owner shall run now, or (without `start`) one that it runs already. */
 export interface ReadyCall {
   callId: CallId;
-  start?: { tool: string; args: string; msUntilDetach: number };
+  /** `mutation`: which of the session's mutating calls it is, from 1; 0 for none. */
+  start?: { tool: string; args: string; msUntilDetach: number; mutation: number };
 }
 export interface Ready {
   calls: ReadyCall[];
@@ -36,11 +37,11 @@ export interface Lease {
   epoch: number;
 }
 
-type RawReady = [[string, string?, string?, number?][], string[], string?];
+type RawReady = [[string, string?, string?, number?, number?][], string[], string?];
 const toReady = (raw: RawReady): Ready => ({
-  calls: raw[0].map(([id, tool, args, msUntilDetach]) => ({
+  calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0]) => ({
     callId: id as CallId,
-    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach: msUntilDetach ?? 0 } }),
+    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach, mutation } }),
   })),
   cancels: raw[1] as CallId[],
 });
@@ -53,6 +54,7 @@ export class SessionScripts {
     const defined = new Map(
       ["open", "submit", "claim", "ready", "next", "append", "end_process"]
         .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch"])
+        .concat(["checkpoint", "pin_checkpoint", "delete_checkpoint"])
         .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
     );
     this.#run = (name) => defined.get(name)!;
@@ -205,6 +207,32 @@ export class SessionScripts {
   async expire(sid: SessionId, lease: Lease, force = false): Promise<boolean> {
     const raw = await this.#run("expire")(keys.session(sid), ...owner(lease), force ? 1 : 0);
     return this.#mine<number>(sid, raw) === 1;
+  }
+
+  /**
+   * Points the session to a checkpoint.
+   * @param id undefined when nothing has changed since the present one
+   * @param to `covered` the last mutating call that it covers; `undone` the first one whose effects it takes back, 0 for none
+   * @returns ids of automatic ones that are gone for it
+   */
+  async checkpoint(
+    sid: SessionId,
+    lease: Lease,
+    id: CheckpointId | undefined,
+    to: { covered: number; isMoving: boolean; undone: number; fields: Record<string, string | number> },
+  ): Promise<CheckpointId[]> {
+    const args = [id ?? "", to.covered, to.isMoving ? 1 : 0, to.undone, ...Object.entries(to.fields).flat()];
+    return this.#mine(sid, await this.#run("checkpoint")(keys.session(sid), ...owner(lease), ...args));
+  }
+
+  /** Gives a session that is about to be opened a checkpoint to begin with. */
+  async pinCheckpoint(sid: SessionId, id: CheckpointId, fields: Record<string, string | number>): Promise<void> {
+    await this.#run("pin_checkpoint")(keys.session(sid), id, ...Object.entries(fields).flat());
+  }
+
+  /** @returns false when there is no such checkpoint of this principal */
+  async deleteCheckpoint(sid: SessionId, id: CheckpointId, principal: string): Promise<boolean> {
+    return (await this.#run("delete_checkpoint")(keys.session(sid), id, principal)) === 1;
   }
 
   #mine<T>(sid: SessionId, raw: unknown): T {

@@ -3,7 +3,7 @@ import { ToolFailure } from "../../shared/failure.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import { type ChunkHash, decodeLayer, hashesOf, type LayerContent, type Location } from "./layer.ts";
-import type { Lineage } from "./lineage.ts";
+import { Lineage } from "./lineage.ts";
 
 const KIND_REMOVED = 4;
 /** Of one frame. */
@@ -46,6 +46,26 @@ export const restoreCheckpoint = async (
   for (const { object } of stored.values()) objects.add(object);
   const none = { files: 0, bytes: 0, storedBytes: 0, leftOut: 0, sizes: new Map<string, number>() };
   lineage.advance({ ...none, layers: [...layers], objects, isFull: true, stored, generation, number });
+};
+
+/** The lineage of a checkpoint whose files stand in the session already, as the agent's scan `number` found them. */
+export const resumeLineage = async (
+  store: CheckpointStore,
+  { layers, objects, generation, scan }: { layers: string[]; objects: string[]; generation: string; scan: string },
+): Promise<Lineage> => {
+  const { stored } = merge(await readLayers(store, layers));
+  const none = { files: 0, bytes: 0, storedBytes: 0, leftOut: 0, sizes: new Map<string, number>() };
+  const lineage = new Lineage();
+  lineage.advance({
+    ...none,
+    layers,
+    objects: new Set(objects),
+    isFull: true,
+    stored,
+    generation,
+    number: BigInt(scan),
+  });
+  return lineage;
 };
 
 const readLayers = async (store: CheckpointStore, names: readonly string[]): Promise<LayerContent[]> => {

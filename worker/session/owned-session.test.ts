@@ -4,6 +4,9 @@ import { Records } from "../../shared/records.ts";
 import { type Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
+import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { FolderStore } from "../checkpoint/folder-store.ts";
+import { Recovery } from "../checkpoint/recovery.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
 import { SessionWorkspace } from "./session-workspace.ts";
 
@@ -34,7 +37,14 @@ describe("OwnedSession", () => {
     ]);
     const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
     const onFenced = (fenced: OwnedSession): void => fenced.end();
-    session = new OwnedSession({ scripts, records, executors, log: silentLog, onFenced }, sid, lease, workspace);
+    const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
+    const recovery = new Recovery(
+      { redis: server.redis, scripts, store, log: silentLog },
+      { durability: "none", quietMs: 0 },
+    );
+    const checkpoints = recovery.checkpointsOf((await records.session(sid))!, lease, workspace);
+    const deps = { scripts, records, executors, log: silentLog, onFenced };
+    session = new OwnedSession(deps, sid, lease, workspace, checkpoints);
   });
   afterEach(() => session.end());
 

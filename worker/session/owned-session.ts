@@ -13,6 +13,7 @@ import {
   type ReadyCall,
   type SessionScripts,
 } from "../../shared/redis/session-scripts.ts";
+import type { SessionCheckpoints } from "../checkpoint/session-checkpoints.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** Whether the workspace may differ after a call of this tool. */
@@ -30,6 +31,7 @@ const RETRY_MS = 1_000;
 export interface CallContext {
   callId: CallId;
   workspace: SessionWorkspace;
+  checkpoints: SessionCheckpoints;
   /** Aborted when somebody cancels the call, or the session ends. */
   signal: AbortSignal;
   log: Logger;
@@ -69,6 +71,7 @@ export class OwnedSession {
     readonly id: SessionId,
     readonly lease: Lease,
     readonly workspace: SessionWorkspace,
+    readonly checkpoints: SessionCheckpoints,
   ) {}
 
   get runningCalls(): number {
@@ -147,22 +150,30 @@ export class OwnedSession {
   async #startUnknown(callId: CallId): Promise<void> {
     const call = await this.deps.records.call(this.id, callId).catch(() => undefined); // the next pull tries again
     if (this.#isOver || call?.state !== "running") return;
-    this.#start(callId, { tool: call.tool, args: call.args, msUntilDetach: call.detachAt - Date.now() });
+    this.#start(callId, {
+      tool: call.tool,
+      args: call.args,
+      msUntilDetach: call.detachAt - Date.now(),
+      mutation: call.mutation,
+    });
   }
 
-  #start(callId: CallId, { tool, args, msUntilDetach }: NonNullable<ReadyCall["start"]>): void {
+  #start(callId: CallId, { tool, args, msUntilDetach, mutation }: NonNullable<ReadyCall["start"]>): void {
     if (this.#started.has(callId)) return;
     this.#started.add(callId);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
     const running: Running = { abort: new AbortController(), detachTimer };
     this.#running.set(callId, running);
+    this.checkpoints.callStarted(callId, mutation);
     const log = this.deps.log.child({ session: this.id, call: callId, tool });
     void this.#run(callId, tool, args, running, log).catch((error: unknown) => this.#onScriptError(error));
   }
 
   async #run(callId: CallId, tool: string, args: string, running: Running, log: Logger): Promise<void> {
     const startedAt = performance.now();
-    const outcome = await this.#execute(callId, tool, args, running.abort.signal, log);
+    const executed = await this.#execute(callId, tool, args, running.abort.signal, log);
+    if (this.#isOver) return;
+    const outcome = await this.checkpoints.callEnded(callId, executed);
     clearTimeout(running.detachTimer);
     if (this.#isOver) return;
     const failure = "failure" in outcome ? outcome.failure : undefined;
@@ -197,8 +208,8 @@ export class OwnedSession {
       const execute = this.deps.executors.get(tool);
       if (!execute) throw new ToolFailure("INTERNAL", `This worker does not know the tool "${tool}"`);
       const parsed = JSON.parse(args) as Record<string, unknown>;
-      const { workspace } = this;
-      return { result: await execute(parsed, { callId, workspace, signal, log }) };
+      const { workspace, checkpoints } = this;
+      return { result: await execute(parsed, { callId, workspace, checkpoints, signal, log }) };
     } catch (error) {
       if (!(error instanceof ToolFailure)) log.error({ err: error }, "a call failed inside");
       return { failure: toFailure(error).toRecord() };

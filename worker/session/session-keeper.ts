@@ -8,6 +8,7 @@ import { PeriodicService } from "../../shared/periodic-service.ts";
 import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
@@ -42,6 +43,7 @@ export class SessionKeeper extends PeriodicService {
       redis: Redis;
       scripts: SessionScripts;
       pool: SandboxPool;
+      recovery: Recovery;
       executors: ReadonlyMap<string, Executor>;
       log: Logger;
       /** A slot became free, or a session has its container: another one may be taken. */
@@ -120,7 +122,9 @@ export class SessionKeeper extends PeriodicService {
     const onDied = (reason: string): void => void this.#replace(session, reason);
     const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
-    const session = new OwnedSession({ scripts, records, executors, log, onFenced }, record.id, lease, workspace);
+    const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
+    const deps = { scripts, records, executors, log, onFenced };
+    const session = new OwnedSession(deps, record.id, lease, workspace, checkpoints);
     this.#sessions.set(record.id, session);
     this.#starting.add(session);
     void this.#provide(record, session).finally(() => {
@@ -132,19 +136,22 @@ export class SessionKeeper extends PeriodicService {
   }
 
   async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
-    const { scripts, log } = this.deps;
+    const { scripts, recovery, log } = this.deps;
     let sandbox: Sandbox | undefined;
     try {
       const image = record.image || this.options.defaultImage;
-      sandbox = await this.#takeSandbox(session, image);
       const { memoryMb, cpus, env, id: sessionId } = record;
-      const epoch = BigInt(session.lease.epoch);
-      await sandbox.claim({ sessionId, epoch, memoryMb, cpus, env, listener: session.workspace });
-      const { workdir, containerId } = sandbox;
+      const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
+      const { workdir, containerId } = await recovery.inTurn(record, async () => {
+        sandbox = await this.#takeSandbox(session, image);
+        await sandbox.claim({ ...claim, listener: session.workspace });
+        await recovery.fill(sandbox, record, session.checkpoints);
+        return sandbox;
+      });
       const { diskMb, pids } = this.options;
       await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
       if (!this.#isHeld(session)) throw new Error("the session was lost while its container was made ready");
-      session.workspace.provide(sandbox);
+      if (sandbox) session.workspace.provide(sandbox);
     } catch (error) {
       log.error({ err: error, session: record.id }, "a session got no container");
       session.workspace.fail(error);
@@ -232,6 +239,7 @@ export class SessionKeeper extends PeriodicService {
           const state = await this.#records.callState(session.id, callId);
           if (!state || isFinalState(state) || state === "detached") session.settle(callId, state ?? "gone");
         }
+        void session.checkpoints.takeWhenQuiet();
         if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) this.#releaseIdle(session);
       }),
     );

@@ -116,6 +116,12 @@ export class SessionWorkspace implements SandboxListener {
     return { end, recorder };
   }
 
+  /** Whether anything runs that this call did not start. */
+  runsProcessesBesides(callId: CallId | undefined): boolean {
+    const own = callId && processIdOf(callId);
+    return [...this.#live.keys()].some((id) => id !== own);
+  }
+
   killAll(): void {
     for (const id of this.#live.keys()) void this.kill(id, "SIGKILL").catch(() => {}); // gone with its container then
   }

@@ -57,8 +57,13 @@ local function end_process(id, status, exit_code, signal, duration, bytes, log_b
 end
 
 local function start_call(id, key, t, epoch, out)
-  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates')
-  if c[4] == '1' and c[1] ~= 'create_session' then redis.call('HSET', S, 'used', 1) end
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class')
+  local mutation = 0
+  if c[4] == '1' and c[5] == 'lane' and c[1] ~= 'create_session' then
+    redis.call('HSET', S, 'used', 1)
+    mutation = redis.call('HINCRBY', S, 'mutations', 1)
+    redis.call('HSET', key, 'mutation', mutation)
+  end
   redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
   if c[1] == 'run_command' then
     redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
@@ -66,7 +71,16 @@ local function start_call(id, key, t, epoch, out)
     redis.call('ZREMRANGEBYRANK', S .. ':procs', 0, -1001)
     redis.call('SADD', S .. ':running', 'proc_' .. string.sub(id, 6))
   end
-  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t }
+  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation }
+end
+
+-- The effects of the session's mutating calls from number `from` to `to` are gone: their results may be replayed no more
+-- without saying so.
+local function lose_effects(from, to)
+  if to < from then return end
+  local lost = (redis.call('HGET', S, 'lost') or '') .. from .. '-' .. to .. ' '
+  if #lost > 1000 then lost = string.match(lost, '^%d+') .. '-' .. to .. ' ' end
+  redis.call('HSET', S, 'lost', lost)
 end
 
 -- Starts what the lane's order allows: reads while no mutating call stands before them, a mutating call at the head only.

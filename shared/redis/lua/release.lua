@@ -2,6 +2,7 @@
 -- ARGV: the epoch it is over in, outcome of open calls, the call that asked for it ('' for none) and its outcome
 -- Returns 1, or 0 when the session is in another epoch or closed already.
 local epoch, outcome, asking, answer = unpack(ARGV)
+local CHECKPOINTS_TTL_S = 86400
 local s = redis.call('HMGET', S, 'epoch', 'state', 'principal')
 if s[1] ~= epoch or s[2] == 'closed' then return 0 end
 local function close_all(ids)
@@ -32,7 +33,11 @@ local function expire_processes(ids)
 end
 expire_processes(redis.call('ZRANGE', S .. ':procs', 0, -1))
 expire_processes(redis.call('SMEMBERS', S .. ':running'))
-for _, suffix in ipairs({ '', ':lane', ':ctl', ':calls', ':procs', ':running', ':keys', ':detached', ':cancels' }) do
+for _, id in ipairs(redis.call('ZRANGE', S .. ':ck', 0, -1)) do
+  local key = S .. ':k:' .. id
+  if redis.call('HGET', key, 'name') == '' then redis.call('EXPIRE', key, CHECKPOINTS_TTL_S) end
+end
+for _, suffix in ipairs({ '', ':ck', ':lane', ':ctl', ':calls', ':procs', ':running', ':keys', ':detached', ':cancels' }) do
   redis.call('EXPIRE', S .. suffix, 60)
 end
 return 1

@@ -1,0 +1,178 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { ToolFailure } from "../../shared/failure.ts";
+import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from "../../shared/ids.ts";
+import { type CheckpointRecord, checkpointFields, type Outcome } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { SessionWorkspace } from "../session/session-workspace.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
+import { Lineage, type Written } from "./lineage.ts";
+import { restoreCheckpoint } from "./restore-checkpoint.ts";
+import type { Turnstile } from "./turnstile.ts";
+import { writeCheckpoint } from "./write-checkpoint.ts";
+
+/** When a session's files are stored: before each result that may have changed them, after a quiet moment, never. */
+export type Durability = "call" | "idle" | "none";
+
+/** While processes run, files may change without a call: they are looked at again this often. */
+const MOVING_MS = 30_000;
+const RETRY_MS = 10_000;
+
+export interface CheckpointsDeps {
+  redis: Redis;
+  scripts: SessionScripts;
+  store: CheckpointStore;
+  /** For checkpoints that nobody waits for, and for restores. */
+  turnstile: Turnstile;
+  log: Logger;
+}
+
+/** The checkpoints of one session in one epoch: one at a time, each pointed to under the lease. */
+export class SessionCheckpoints {
+  readonly #lineage = new Lineage();
+  /** Mutating calls that run, with their numbers. */
+  readonly #running = new Map<CallId, number>();
+  #started: number;
+  #hasPointer: boolean;
+  #turn: Promise<unknown> = Promise.resolve();
+  #isDirty = false;
+  /** No checkpoint that nobody waits for before then. */
+  #restsUntil = 0;
+
+  constructor(
+    private readonly deps: CheckpointsDeps,
+    private readonly session: {
+      id: SessionId;
+      lease: Lease;
+      principal: string;
+      durability: Durability;
+      /** Of its record when it was taken over. */
+      mutations: number;
+      checkpoint: string;
+      quietMs: number;
+    },
+    private readonly workspace: SessionWorkspace,
+  ) {
+    this.#started = session.mutations;
+    this.#hasPointer = session.checkpoint !== "";
+  }
+
+  /** @param mutation see `ReadyCall`; 0 for a call that changes nothing */
+  callStarted(callId: CallId, mutation: number): void {
+    if (mutation === 0) return;
+    this.#started = Math.max(this.#started, mutation);
+    this.#running.set(callId, mutation);
+    this.#isDirty = true;
+  }
+
+  /** The call is over, and its result is about to be told: it says so where it would not survive the worker. */
+  async callEnded(callId: CallId, outcome: Outcome): Promise<Outcome> {
+    if (!this.#running.has(callId)) return outcome;
+    this.#restsUntil = performance.now() + this.session.quietMs;
+    try {
+      if (this.session.durability === "call") await this.#inTurn(() => this.#take("", callId, 0));
+      return outcome;
+    } catch (error) {
+      if (error instanceof FencedError) throw error;
+      this.deps.log.warn({ err: error, session: this.session.id, call: callId }, "a result is not durable");
+      return notDurable(outcome, error);
+    } finally {
+      this.#running.delete(callId);
+    }
+  }
+
+  /** @param name empty for one that goes by itself; `by` the call that asked for it */
+  async take(name: string, by: CallId): Promise<CheckpointRecord> {
+    return await this.#inTurn(async () => (await this.#take(name, by, 0))!);
+  }
+
+  /** Makes the session's files what `record` holds, in place: what was changed since is undone, and counts as lost. */
+  async restore(record: CheckpointRecord, by: CallId): Promise<void> {
+    await this.#inTurn(async () => {
+      const sandbox = await this.workspace.sandbox();
+      await restoreCheckpoint(sandbox, this.deps.store, this.#lineage, record.layers);
+      const isOwn = record.sessionId === this.session.id;
+      await this.#take("", by, isOwn ? record.covered + 1 : 1);
+    });
+  }
+
+  /** Fills a fresh container, before anybody else sees it. @throws {ToolFailure} STORE_UNAVAILABLE */
+  async fill(sandbox: Sandbox, record: CheckpointRecord): Promise<void> {
+    await restoreCheckpoint(sandbox, this.deps.store, this.#lineage, record.layers);
+  }
+
+  /** Stores what has changed, if nobody has called for a while. Never rejects; does nothing while another is under way. */
+  async takeWhenQuiet(): Promise<void> {
+    const { durability, id } = this.session;
+    if (durability === "none" || !this.#isDirty || this.#running.size > 0) return;
+    if (performance.now() < this.#restsUntil) return;
+    this.#restsUntil = Number.POSITIVE_INFINITY; // until it ended
+    try {
+      await this.deps.turnstile.pass(() => this.#inTurn(() => this.#take("", undefined, 0)));
+      this.#restsUntil = performance.now() + (this.#isDirty ? MOVING_MS : 0);
+    } catch (err) {
+      this.#restsUntil = performance.now() + RETRY_MS;
+      if (!(err instanceof FencedError)) this.deps.log.warn({ err, session: id }, "a session's files were not stored");
+    }
+  }
+
+  /** @returns undefined when nothing has changed and no name was given */
+  async #take(name: string, by: CallId | undefined, undone: number): Promise<CheckpointRecord | undefined> {
+    const { deps, session } = this;
+    const sandbox = await this.workspace.sandbox();
+    const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
+    const covered = others.length > 0 ? Math.min(...others) - 1 : this.#started;
+    const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
+    const written = await writeCheckpoint(sandbox, deps.store, this.#lineage);
+    const isNew = written.storedBytes > 0 || name !== "" || undone > 0 || !this.#hasPointer;
+    const record = isNew ? toRecord(session, written, name, covered) : undefined;
+    await this.#point(record, { covered, isMoving, undone });
+    this.#lineage.advance(written);
+    this.#isDirty = isMoving;
+    return record;
+  }
+
+  /** Ids stand in the indexes before their records do, so that the sweeper never misses one. */
+  async #point(
+    record: CheckpointRecord | undefined,
+    to: { covered: number; isMoving: boolean; undone: number },
+  ): Promise<void> {
+    const { redis, scripts } = this.deps;
+    const { id, lease, principal } = this.session;
+    const fields = record ? checkpointFields(record) : {};
+    const indexes = [keys.allCheckpoints, keys.principalCheckpoints(principal)];
+    const indexed = record ? indexes.map((index) => redis.zadd(index, record.createdAt, record.id)) : [];
+    const [gone] = await Promise.all([scripts.checkpoint(id, lease, record?.id, { ...to, fields }), ...indexed]);
+    if (record) this.#hasPointer = true;
+    if (gone.length > 0) for (const index of indexes) redis.zrem(index, ...gone).catch(() => {}); // the sweeper does it then
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}
+
+const toRecord = (
+  { id: sessionId, principal }: { id: SessionId; principal: string },
+  { layers, objects, generation, number, files, bytes, storedBytes }: Written,
+  name: string,
+  covered: number,
+): CheckpointRecord => ({
+  id: newCheckpointId(sessionId) as CheckpointId,
+  ...{ principal, sessionId, name, createdAt: Date.now(), files, bytes, storedBytes, layers, generation, covered },
+  objects: [...objects],
+  scan: String(number),
+});
+
+const notDurable = (outcome: Outcome, error: unknown): Outcome => {
+  const why = error instanceof ToolFailure ? error.message : "its files could not be stored";
+  const news = `What this call changed is lost if its worker is: ${why}.`;
+  if ("failure" in outcome)
+    return { failure: { ...outcome.failure, hint: [outcome.failure.hint, news].join(" ").trim() } };
+  const notice = outcome.result.notice ? `${outcome.result.notice} ${news}` : news;
+  return { result: { ...outcome.result, durable: false, notice } };
+};
