@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { DeathReason, ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../../worker/sandbox/sandbox.ts";
+import { VOUCHED_FOR_EVER } from "../../worker/sandbox/vouch.ts";
 
 export interface RunResult extends ExitEvent {
   stdout: string;
@@ -43,7 +44,8 @@ export class TestSandbox implements SandboxListener {
   static async claim(sandbox: Sandbox, env: Record<string, string> = {}, epoch = 1n): Promise<TestSandbox> {
     const claimed = new TestSandbox(sandbox);
     const sessionId = `ses_${randomBytes(5).toString("hex")}`;
-    await sandbox.claim({ sessionId, epoch, env, memoryMb: 256, cpus: 1, listener: claimed });
+    const vouch = VOUCHED_FOR_EVER;
+    await sandbox.claim({ sessionId, epoch, env, memoryMb: 256, cpus: 1, vouch, listener: claimed });
     return claimed;
   }
 

@@ -1,6 +1,7 @@
-import type { WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import type { Hello, WorkerFrame } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import type { AgentFrameInit } from "./connection.ts";
 import { AgentFailure } from "./failure.ts";
+import type { Fence } from "./fence.ts";
 import { listFiles } from "./files/list-files.ts";
 import { readFile } from "./files/read-file.ts";
 import { searchFiles } from "./files/search-files.ts";
@@ -16,6 +17,8 @@ import type { TreeUnpacking } from "./tree/tree-unpacking.ts";
 type Request = WorkerFrame["body"];
 type Reply = Exclude<AgentFrameInit["body"], undefined>;
 
+/** They change nothing, or end the wait of all others. */
+const ANSWERED_ALWAYS = new Set<Request["case"]>(["hello", "vouch", "ping", "outputAck", "exitAck"]);
 /** What may be answered while the session stands still; everything else waits until it goes on. */
 const DURING_FREEZE = new Set<Request["case"]>([
   ...(["hello", "ping", "outputAck", "exitAck"] as const),
@@ -28,6 +31,7 @@ const CHANGING = new Set<Request["case"]>(["spawn", "writeFile", "writeFiles"]);
 export class Agent {
   #epoch = -1n;
   #isGreeted = false;
+  #connection = 0;
 
   constructor(
     private readonly deps: {
@@ -36,6 +40,7 @@ export class Agent {
       paths: WorkspacePaths;
       environment: SessionEnvironment;
       processes: Processes;
+      fence: Fence;
       freezer: Freezer;
       treeScan: TreeScan;
       unpacking: TreeUnpacking;
@@ -47,6 +52,7 @@ export class Agent {
   /** A new connection says Hello before anything else. */
   onConnected(): void {
     this.#isGreeted = false;
+    this.#connection++;
   }
 
   /** Before it the worker does not know what it missed: Hello is answered with all that was not acknowledged. */
@@ -56,6 +62,7 @@ export class Agent {
 
   async onFrame({ requestId, body }: WorkerFrame): Promise<void> {
     try {
+      if (!ANSWERED_ALWAYS.has(body.case) && !this.deps.fence.isOpen) await this.#vouchedFor();
       const reply = await this.#answer(body);
       if (reply) this.deps.send({ requestId, body: reply });
       if (reply?.case === "hello") this.deps.processes.resend();
@@ -72,7 +79,10 @@ export class Agent {
     if (history.isLooking && CHANGING.has(body.case)) await history.settle();
     switch (body.case) {
       case "hello":
-        return this.#greet(body.value.epoch, body.value.env);
+        return this.#greet(body.value);
+      case "vouch":
+        this.deps.fence.vouch(toMs(body.value.forMs));
+        return undefined;
       case "ping":
         return { case: "pong", value: {} };
       case "spawn":
@@ -118,12 +128,21 @@ export class Agent {
     }
   }
 
-  #greet(epoch: bigint, env: Record<string, string>): Reply {
+  /** What a worker asked for that nobody vouched for in time waits for its next word, and is void for another worker's. */
+  async #vouchedFor(): Promise<void> {
+    const connection = this.#connection;
+    await this.deps.fence.opened();
+    if (connection !== this.#connection)
+      throw new AgentFailure("STALE_EPOCH", "The request came by a connection that is over");
+  }
+
+  #greet({ epoch, env, vouchedMs }: Hello): Reply {
     if (epoch < this.#epoch)
       throw new AgentFailure("STALE_EPOCH", `Epoch ${epoch} is over: this sandbox has seen epoch ${this.#epoch}`);
     for (const [name, value] of Object.entries(env)) checkVariable(name, value);
     this.#epoch = epoch;
     this.#isGreeted = true;
+    this.deps.fence.vouch(toMs(vouchedMs));
     const { bootId, version, paths, environment, processes } = this.deps;
     environment.ofSession = env;
     return {
@@ -132,6 +151,9 @@ export class Agent {
     };
   }
 }
+
+/** 0 is without end. */
+const toMs = (forMs: bigint): number => (forMs > 0n ? Number(forMs) : Number.POSITIVE_INFINITY);
 
 const toFailure = (error: unknown): { code: string; message: string } =>
   error instanceof AgentFailure

@@ -30,7 +30,7 @@ const ENTRIES: Fields[number] = [
 
 /** "strings" is a map of strings. */
 export const WORKER_BODIES: Bodies = {
-  2: ["hello", { 1: ["epoch", "uint64"], 2: ["env", "strings"] }],
+  2: ["hello", { 1: ["epoch", "uint64"], 2: ["env", "strings"], 45: ["vouchedMs", "uint64"] }],
   3: ["ping", {}],
   4: [
     "spawn",
@@ -90,6 +90,7 @@ export const WORKER_BODIES: Bodies = {
   ],
   14: ["markWorkspace", { 1: ["isSessionStart", "bool"] }],
   15: ["diffWorkspace", { 1: ["since", "string"], 2: PATH }],
+  45: ["vouch", { 1: ["forMs", "uint64"] }],
   50: [
     "scanTree",
     { 1: ["generation", "string"], 2: ["base", "uint64"], 3: ["isContinued", "bool"], 4: ["isBare", "bool"] },

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
+import { Deadline } from "./deadline.ts";
 import { fromErrno } from "./failure.ts";
+import type { Fence } from "./fence.ts";
 import { signalAll } from "./kill-tree.ts";
 import type { OomKills } from "./oom-kills.ts";
 import type { OutputLog } from "./output-log.ts";
@@ -33,7 +35,7 @@ export class CommandProcess implements SessionProcess {
   #openOutputs = 2;
   #startedAtMs = performance.now();
   #oomKillsAtStart: number;
-  #deadline: NodeJS.Timeout | undefined;
+  #deadline: Deadline | undefined;
   #end:
     | { code: number | null; signal: number | null; leftSomething: boolean; durationMs: number; totalBytes: number }
     | undefined;
@@ -48,6 +50,7 @@ export class CommandProcess implements SessionProcess {
     private readonly runner: Runner,
     private readonly oomKills: OomKills,
     private readonly log: OutputLog,
+    private readonly fence: Fence,
     private readonly listener: ProcessListener,
   ) {
     this.#tree = new ProcessTree(marker, runner);
@@ -81,10 +84,10 @@ export class CommandProcess implements SessionProcess {
       this.#read(pipes.stdout, STDOUT);
       this.#read(pipes.stderr, STDERR);
       if (timeoutMs > 0) {
-        this.#deadline = setTimeout(() => {
+        this.#deadline = new Deadline(this.fence, timeoutMs, () => {
           this.#isTimedOut = true;
           void this.#tree.terminate(false);
-        }, timeoutMs);
+        });
       }
     });
   }
@@ -129,7 +132,7 @@ export class CommandProcess implements SessionProcess {
   }
 
   #onEnded(code: number | null, signal: number | null, leftSomething: boolean): void {
-    clearTimeout(this.#deadline);
+    this.#deadline?.clear();
     const durationMs = performance.now() - this.#startedAtMs;
     this.#end = { code, signal, leftSomething, durationMs, totalBytes: this.window.totalBytes };
     this.#closeStdin();

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { Agent } from "./agent.ts";
 import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
+import { Fence } from "./fence.ts";
 import { WorkspacePaths } from "./files/workspace-path.ts";
 import { Freezer } from "./freezer.ts";
 import { WorkspaceHistory } from "./history/workspace-history.ts";
@@ -34,8 +35,11 @@ const main = async (): Promise<void> => {
   const sendEvent = (frame: AgentFrameInit) => {
     if (agent.isGreeted) connection.send(frame);
   };
+  const freezer = new Freezer();
+  const fence = new Fence(freezer);
   const processes = new Processes({
     runners,
+    fence,
     workdir,
     environment: () => environment.all(),
     listener: {
@@ -56,7 +60,6 @@ const main = async (): Promise<void> => {
         }),
     },
   });
-  const freezer = new Freezer();
   const index = new TreeIndex(home);
   const paths = new WorkspacePaths(workdir);
   const agent = new Agent({
@@ -66,6 +69,7 @@ const main = async (): Promise<void> => {
     history: new WorkspaceHistory(paths, HISTORY),
     environment,
     processes,
+    fence,
     freezer,
     treeScan: new TreeScan({ index, freezer }),
     unpacking: new TreeUnpacking({ index, freezer, workdir }),

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { KnownProcess, Spawn, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { CommandProcess } from "./command-process.ts";
 import { AgentFailure, fromSystemError } from "./failure.ts";
+import type { Fence } from "./fence.ts";
 import { OomKills } from "./oom-kills.ts";
 import { OutputLog } from "./output-log.ts";
 import type { OutputChunk } from "./output-window.ts";
@@ -43,6 +44,7 @@ export class Processes {
       workdir: string;
       /** The environment of the next process, without what Spawn adds. */
       environment: () => Record<string, string>;
+      fence: Fence;
       listener: ProcessesListener;
     },
   ) {}
@@ -55,11 +57,11 @@ export class Processes {
     this.#seen.add(processId);
     try {
       checkFolder(cwd);
-      const { runners, environment, listener } = this.deps;
+      const { runners, environment, fence, listener } = this.deps;
       const runner = await runners.take();
       const marker = `CODEGEN_CALL=${processId}`;
       const log = new OutputLog(this.deps.workdir, processId);
-      const process = new CommandProcess(marker, runner, this.#oomKills, log, {
+      const process = new CommandProcess(marker, runner, this.#oomKills, log, fence, {
         onOutput: (chunk) => listener.onOutput(processId, chunk),
         onExited: (exit) => {
           listener.onExited(processId, exit);

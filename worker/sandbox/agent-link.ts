@@ -9,10 +9,13 @@ import {
   WorkerFrameSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { isFailureCode, ToolFailure } from "../../shared/failure.ts";
+import { monotonicMs } from "../../shared/monotonic.ts";
 import { FrameError } from "../frames/frames.ts";
 import { encodeFrame, messageDecoder } from "../frames/messages.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { ProtocolError } from "./protocol-error.ts";
+import { VOUCHED_FOR_EVER, type Vouch } from "./vouch.ts";
+import { VouchedTimer } from "./vouched-timer.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;
 const PING_TIMEOUT_MS = 5_000;
@@ -47,7 +50,7 @@ interface Pending {
   reject: (error: Error) => void;
   /** What a request that was sent but not answered means; made when it is needed, since its stack costs. */
   ifLost: () => ToolFailure;
-  timer: NodeJS.Timeout;
+  timer: VouchedTimer;
 }
 
 /**
@@ -58,6 +61,7 @@ export class AgentLink {
   #stream: Duplex | undefined;
   #isGreeted = false;
   #greeting: Greeting = { epoch: 0n, env: {} };
+  #vouch: Vouch = VOUCHED_FOR_EVER;
   #nextRequestId = 1n;
   readonly #pending = new Map<bigint, Pending>();
   #waiters = new Set<() => void>();
@@ -83,33 +87,57 @@ export class AgentLink {
   }
 
   /** Greets the agent with this from now on; resolves when it accepted it on the present connection. */
-  async greet(greeting: Greeting, timeoutMs = HELLO_TIMEOUT_MS): Promise<HelloReply> {
+  async greet(greeting: Greeting, vouch: Vouch, timeoutMs = HELLO_TIMEOUT_MS): Promise<HelloReply> {
     this.#greeting = greeting;
-    return await this.request({ case: "hello", value: greeting }, "hello", timeoutMs);
+    this.#vouch = vouch;
+    if (!this.#isGreeted) await this.connected(timeoutMs);
+    return await this.#send(this.#hello(), "hello", timeoutMs, false);
+  }
+
+  /** The session is ours for so long, as far as we know now: what waited for that goes on, here and in the container. */
+  vouch(vouch: Vouch): void {
+    this.#vouch = vouch;
+    this.tell({ case: "vouch", value: { forMs: leftMs(vouch) } });
+    this.#wake();
+  }
+
+  /** False: nothing may start in this sandbox until the next `vouch`, and nothing is missed meanwhile. */
+  get isVouched(): boolean {
+    return monotonicMs() < this.#vouch.startsUntilMs;
+  }
+
+  /** Resolves when the sandbox is vouched for; rejects when it cannot be talked to any more. */
+  async vouched(): Promise<void> {
+    await this.#when(() => this.isVouched);
   }
 
   /** Resolves when the agent has greeted. */
   async connected(timeoutMs: number): Promise<void> {
+    await this.#when(() => this.#isGreeted, timeoutMs);
+  }
+
+  async #when(isSo: () => boolean, timeoutMs?: number): Promise<void> {
     if (this.#broken) throw this.#broken;
-    if (this.#isGreeted) return;
+    if (isSo()) return;
     await new Promise<void>((resolve, reject) => {
       const check = () => {
-        if (!this.#isGreeted && !this.#broken) return;
-        clearTimeout(timer);
+        if (!isSo() && !this.#broken) return;
+        timer?.clear();
         this.#waiters.delete(check);
         if (this.#broken) reject(this.#broken);
         else resolve();
       };
-      const timer = setTimeout(() => {
+      const onTimeout = () => {
         this.#waiters.delete(check);
         reject(this.#unavailable(`did not connect within ${timeoutMs} ms`));
-      }, timeoutMs);
+      };
+      const timer = timeoutMs === undefined ? undefined : new VouchedTimer(this, timeoutMs, onTimeout);
       this.#waiters.add(check);
     });
   }
 
   /**
-   * Waits for the connection, then for the answer. An answer that never came is SANDBOX_UNAVAILABLE, or OUTCOME_UNKNOWN when
+   * Waits until the sandbox is vouched for and connected, then for the answer. An answer that never came is SANDBOX_UNAVAILABLE, or OUTCOME_UNKNOWN when
    * the request may have changed something.
    */
   async request<Case extends Reply["case"]>(
@@ -118,6 +146,7 @@ export class AgentLink {
     timeoutMs: number,
     options: { isMutating?: boolean } = {},
   ): Promise<ReplyOf<Case>> {
+    if (!this.isVouched) await this.vouched();
     if (!this.#isGreeted) await this.connected(timeoutMs);
     return await this.#send(body, expected, timeoutMs, options.isMutating ?? false);
   }
@@ -159,10 +188,10 @@ export class AgentLink {
         isMutating
           ? new ToolFailure("OUTCOME_UNKNOWN", `The agent of sandbox "${this.deps.name}" was lost during ${body.case}`)
           : this.#unavailable(`was lost during ${body.case}`);
-      const timer = setTimeout(() => {
+      const timer = new VouchedTimer(this, timeoutMs, () => {
         this.#pending.delete(requestId);
         reject(ifLost());
-      }, timeoutMs);
+      });
       this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
       this.#stream?.write(bytes);
     });
@@ -189,6 +218,10 @@ export class AgentLink {
     void this.#greetOn(stream);
   }
 
+  #hello(): Request {
+    return { case: "hello", value: { ...this.#greeting, vouchedMs: leftMs(this.#vouch) } };
+  }
+
   async #greetOn(stream: Duplex): Promise<void> {
     const onGreeted = (reply: HelloReply) => {
       if (this.#stream !== stream) return;
@@ -197,7 +230,7 @@ export class AgentLink {
       this.#wake();
     };
     try {
-      await this.#send({ case: "hello", value: this.#greeting }, "hello", HELLO_TIMEOUT_MS, false, onGreeted);
+      await this.#send(this.#hello(), "hello", HELLO_TIMEOUT_MS, false, onGreeted);
     } catch (error) {
       if (this.#stream === stream) this.#onViolation(stream, error);
     }
@@ -217,7 +250,7 @@ export class AgentLink {
       return; // it came after its timeout
     }
     this.#pending.delete(requestId);
-    clearTimeout(pending.timer);
+    pending.timer.clear();
     if (body.case === "failure") pending.reject(this.#toFailure(body.value));
     else if (body.case === pending.expected) {
       pending.onReply(body.value as never);
@@ -249,7 +282,7 @@ export class AgentLink {
     this.#stream = undefined;
     this.#isGreeted = false;
     for (const pending of this.#pending.values()) {
-      clearTimeout(pending.timer);
+      pending.timer.clear();
       pending.reject(pending.ifLost());
     }
     this.#pending.clear();
@@ -273,3 +306,7 @@ export class AgentLink {
     return new ToolFailure("SANDBOX_UNAVAILABLE", `Sandbox "${this.deps.name}" ${what}`, { cause });
   }
 }
+
+/** For the wire, where 0 is without end. */
+const leftMs = ({ runsUntilMs }: Vouch): bigint =>
+  runsUntilMs === Number.POSITIVE_INFINITY ? 0n : BigInt(Math.max(1, Math.floor(runsUntilMs - monotonicMs())));

@@ -75,6 +75,16 @@ export class Engine {
     });
   }
 
+  /** Idempotent. Stops everything in the container where it stands. */
+  async pause(id: string): Promise<void> {
+    await this.#call(`freeze container ${short(id)}`, () => this.docker.getContainer(id).pause()).catch(unlessDone);
+  }
+
+  /** Idempotent. */
+  async unpause(id: string): Promise<void> {
+    await this.#call(`thaw container ${short(id)}`, () => this.docker.getContainer(id).unpause()).catch(unlessDone);
+  }
+
   async rename(id: string, name: string): Promise<void> {
     await this.#call(`rename container ${short(id)} to "${name}"`, () => this.docker.getContainer(id).rename({ name }));
   }
@@ -230,6 +240,12 @@ export class Engine {
 export const statusOf = (error: unknown): number | undefined => {
   const cause = error instanceof ToolFailure ? error.cause : error;
   return (cause as { statusCode?: number } | undefined)?.statusCode;
+};
+
+/** It is paused already, or not, or does not run: who holds it hears of that by its death. */
+const unlessDone = (error: unknown): void => {
+  const isDone = statusOf(error) === 409 || (error instanceof Error && /is not paused/.test(error.message));
+  if (!isDone) throw error;
 };
 
 const unavailable = (action: string, cause: unknown): ToolFailure => {

@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { TestSandbox } from "../../test/support/test-sandbox.ts";
 import { TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
 import { memoryBytes } from "./container-spec.ts";
+import { VOUCHED_FOR_EVER } from "./vouch.ts";
 
 describe("A sandbox", () => {
   const docker = useDocker();
@@ -14,7 +15,9 @@ describe("A sandbox", () => {
   it("is its session's once it is claimed: environment, limits, name", async () => {
     const sandbox = await docker.host.create();
     const listener = await TestSandbox.claim(sandbox);
-    await sandbox.claim({ sessionId: "ses_x1", epoch: 7n, env: { TOKEN: "t" }, memoryMb: 300, cpus: 0.5, listener });
+    const limits = { memoryMb: 300, cpus: 0.5 };
+    const vouch = VOUCHED_FOR_EVER;
+    await sandbox.claim({ sessionId: "ses_x1", epoch: 7n, env: { TOKEN: "t" }, ...limits, vouch, listener });
     expect(await listener.run("echo $TOKEN")).to.include({ stdout: "t\n" });
     const { HostConfig } = await docker.docker.getContainer(sandbox.containerId).inspect();
     expect(HostConfig).to.include({ NanoCpus: 5e8, Memory: memoryBytes({ ...TEST_LIMITS, memoryMb: 300 }) });
@@ -30,6 +33,7 @@ describe("A sandbox", () => {
       env: {},
       memoryMb: TEST_LIMITS.memoryMb,
       cpus: TEST_LIMITS.cpus,
+      vouch: VOUCHED_FOR_EVER,
       listener: owner,
     };
     await owner.sandbox.claim({ ...claim, epoch: 5n });

@@ -28,6 +28,7 @@ import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
 import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
 import type { ContainerState, Engine } from "./engine.ts";
 import { ProcessLedger } from "./process-ledger.ts";
+import type { Vouch } from "./vouch.ts";
 
 const SPAWN_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 15_000;
@@ -85,6 +86,7 @@ export interface Claim {
   env: Record<string, string>;
   memoryMb: number;
   cpus: number;
+  vouch: Vouch;
   listener: SandboxListener;
 }
 
@@ -99,6 +101,8 @@ export class Sandbox {
   #workdir = "";
   #death: DeathReason | undefined;
   #removal: Promise<void> | undefined;
+  #isFrozen = false;
+  #freezing = Promise.resolve();
 
   constructor(
     readonly containerId: string,
@@ -154,14 +158,14 @@ export class Sandbox {
    * Makes this the session's sandbox. Waits for the agent's greeting, and for new limits only where they differ from the
    * pool's; the container's new name comes when it comes.
    */
-  async claim({ sessionId, epoch, env, memoryMb, cpus, listener }: Claim): Promise<void> {
+  async claim({ sessionId, epoch, env, memoryMb, cpus, vouch, listener }: Claim): Promise<void> {
     this.#listener = listener;
     const { engine, log } = this.deps;
     const limits = { ...this.limits, memoryMb, cpus };
     const isChanged = memoryMb !== this.limits.memoryMb || cpus !== this.limits.cpus;
     const memory = memoryBytes(limits);
     await Promise.all([
-      this.#link.greet({ epoch, env }),
+      this.#link.greet({ epoch, env }, vouch),
       isChanged
         ? engine.update(this.containerId, { Memory: memory, MemorySwap: memory, NanoCpus: nanoCpus(cpus) })
         : undefined,
@@ -261,6 +265,35 @@ export class Sandbox {
   ackExit(processId: string): void {
     this.#ledger.forget(processId);
     this.#link.tell({ case: "exitAck", value: { processId } });
+  }
+
+  /** The session is ours until then: calls may start, and the agent lets go on what runs. */
+  vouch(vouch: Vouch): void {
+    this.#link.vouch(vouch);
+  }
+
+  /** Idempotent. Nothing in the container moves until `thaw`. */
+  async freeze(): Promise<void> {
+    await this.#setFrozen(true);
+  }
+
+  /** Idempotent. What ran goes on; requests that waited are sent. */
+  async thaw(vouch: Vouch): Promise<void> {
+    this.#link.vouch(vouch); // first: the agent shall find the word when it wakes
+    await this.#setFrozen(false);
+  }
+
+  /** One after the other: a freeze that is under way must not outlast a thaw. */
+  #setFrozen(isFrozen: boolean): Promise<void> {
+    const turn = this.#freezing
+      .catch(() => {}) // whoever asked for it was told
+      .then(async () => {
+        if (this.#isFrozen === isFrozen || this.#removal) return;
+        await this.deps.engine[isFrozen ? "pause" : "unpause"](this.containerId);
+        this.#isFrozen = isFrozen;
+      });
+    this.#freezing = turn;
+    return turn;
   }
 
   /** Idempotent, and can be tried again when it failed. Ends everything in the container and removes it; no event follows. */
