@@ -29,7 +29,7 @@ interface Observed {
 export class WorkerReaper extends PeriodicService {
   readonly #observed = new Map<string, Observed>();
   readonly #records: Records;
-  #lastPassAt = 0;
+  #answeredAt = 0;
 
   constructor(
     private readonly deps: {
@@ -46,33 +46,46 @@ export class WorkerReaper extends PeriodicService {
   }
 
   protected override async pass(): Promise<void> {
-    const startedAt = performance.now();
-    if (startedAt - this.#lastPassAt > MAX_GAP_MS) this.#observed.clear();
-    const workers = await this.deps.redis.smembers(keys.workers);
-    for (const worker of workers) if (await this.#isDead(worker)) await this.#reap(worker);
-    this.#lastPassAt = performance.now();
+    const { redis } = this.deps;
+    const workers = await redis.smembers(keys.workers);
+    const beats = await Promise.all(workers.map((worker) => this.#beatOf(worker)));
+    const now = performance.now();
+    // Asked after the answers: they may have been long on their way, and nobody's beat got through either.
+    if (now - this.#answeredAt > MAX_GAP_MS) this.#observed.clear();
+    this.#answeredAt = now;
+    for (const worker of this.#observed.keys()) if (!workers.includes(worker)) this.#observed.delete(worker);
+    const dead = workers.filter((worker, i) => this.#isDead(worker, beats[i]!, now));
+    for (const worker of dead) await this.#reap(worker);
   }
 
-  async #isDead(worker: string): Promise<boolean> {
-    const beat = (await this.deps.redis.hget(keys.worker(worker), "beat")) ?? "";
+  async #beatOf(worker: string): Promise<string> {
+    return (await this.deps.redis.hget(keys.worker(worker), "beat")) ?? "";
+  }
+
+  #isDead(worker: string, beat: string, now: number): boolean {
     const known = this.#observed.get(worker);
-    if (known?.beat === beat) return performance.now() - known.since >= this.leaseMs;
-    this.#observed.set(worker, { beat, since: performance.now() });
+    if (known?.beat === beat) return now - known.since >= this.leaseMs;
+    this.#observed.set(worker, { beat, since: now });
     return false;
   }
 
   async #reap(worker: string): Promise<void> {
     const { redis, queueRedis, log } = this.deps;
+    const beat = this.#observed.get(worker)?.beat;
     const sessions = (await redis.smembers(keys.workerSessions(worker))) as SessionId[];
     log.warn({ worker, sessions: sessions.length }, "a worker died; its sessions are placed again");
-    for (const sid of sessions) await this.#takeBack(sid, worker);
+    for (const sid of sessions) {
+      if ((await this.#beatOf(worker)) !== beat) return; // it is back, and keeps what it still has
+      await this.#takeBack(sid, worker);
+    }
     const queue = new Queue(callQueueOf(worker), { ...queueOptions, connection: queueRedis });
     await queue.obliterate({ force: true });
     await queue.close();
     await redis.zadd(keys.endedWorkers, Date.now(), worker);
     await redis.zremrangebyscore(keys.endedWorkers, "-inf", Date.now() - REMEMBER_ENDED_MS);
     await redis.srem(keys.workers, worker);
-    await redis.del(keys.worker(worker), keys.workerSessions(worker));
+    await redis.del(keys.worker(worker));
+    await redis.del(keys.workerSessions(worker));
     this.#observed.delete(worker);
   }
 

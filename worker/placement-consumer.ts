@@ -32,8 +32,8 @@ export class PlacementConsumer implements Service {
       placement: Placement;
       scripts: SessionScripts;
       keeper: SessionKeeper;
-      /** No Docker, no sessions. */
-      isAvailable: () => boolean;
+      /** No Docker, or no beat that got through, no sessions. */
+      mayTake: () => boolean;
       log: Logger;
     },
     private readonly options: { worker: string; capacity: number; leaseMs: number },
@@ -71,10 +71,10 @@ export class PlacementConsumer implements Service {
 
   /** Takes the session whose turn it is, if this worker should. @returns what happened, for the operator's board */
   async takeOne(): Promise<string> {
-    const { redis, placement, scripts, keeper, isAvailable } = this.deps;
+    const { redis, placement, scripts, keeper, mayTake } = this.deps;
     const { worker, capacity, leaseMs } = this.options;
     if (!this.#worker) return "stopping";
-    if (!isAvailable() || keeper.size + this.#reserved >= capacity) return await this.#passOn("no free slot", 100);
+    if (!mayTake() || keeper.size + this.#reserved >= capacity) return await this.#passOn("no free slot", 100);
     if (keeper.starting + this.#reserved >= MAX_STARTING) return await this.#passOn("enough are being started", 100);
     this.#reserved++;
     try {

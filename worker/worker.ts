@@ -17,7 +17,8 @@ import { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { Beats } from "./lease/beats.ts";
+import { LeaseGuard } from "./lease/lease-guard.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
 import { DEFAULT_LIMITS } from "./sandbox/container-spec.ts";
 import { Engine } from "./sandbox/engine.ts";
@@ -104,10 +105,20 @@ export class Worker implements Service {
     });
     const { DURABILITY: durability, CHECKPOINT_QUIET_MS: quietMs } = config;
     const recovery = new Recovery({ redis, scripts, store: checkpointStore, log }, { durability, quietMs });
-    this.#keeper = new SessionKeeper({ redis, scripts, pool, recovery, executors, log, onRoom }, facts);
+    const isAvailable = (): boolean => host.isAvailable;
+    const load = (): number => this.#placement.load;
+    const onBeat = (sentAtMs: number): void => guard.onBeat(sentAtMs);
+    const beatOptions = { redisUrl: config.REDIS_URL, logLevel: config.LOG_LEVEL, worker, capacity, beatMs, leaseMs };
+    const beats = new Beats({ redis, load, isAvailable, onBeat, log }, beatOptions);
+    const keeper = new SessionKeeper({ redis, scripts, beats, pool, recovery, executors, log, onRoom }, facts);
+    this.#keeper = keeper;
+    const guard = new LeaseGuard(
+      { beats, sessions: () => keeper.sessions(), giveUp: (session) => keeper.giveUp(session), log },
+      leaseMs,
+    );
     executors
       .set("create_session", createSession(new Records(redis)))
-      .set("close_session", closeSession(this.#keeper))
+      .set("close_session", closeSession(keeper))
       .set("run_command", runCommand)
       .set("write_process", writeProcess)
       .set("kill_process", killProcess)
@@ -119,14 +130,12 @@ export class Worker implements Service {
       .set("search_files", searchFiles)
       .set("diff_workspace", diffWorkspace);
 
-    const isAvailable = (): boolean => host.isAvailable;
-    const placing = { redis: queueRedis, placement, scripts, keeper: this.#keeper, isAvailable, log };
+    const mayTake = (): boolean => host.isAvailable && beats.mayStart;
+    const placing = { redis: queueRedis, placement, scripts, keeper, mayTake, log };
     this.#placement = new PlacementConsumer(placing, { worker, capacity, leaseMs });
     const concurrency = capacity * config.MAX_LANE_DEPTH;
-    const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper: this.#keeper, log }, worker, concurrency);
-    const load = (): number => this.#placement.load;
-    const heartbeat = new Heartbeat({ redis, placement, load, isAvailable, log }, { worker, capacity, beatMs });
-    host.whenAvailable(() => void heartbeat.beat().catch(() => {})); // the next beat says so too
+    const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper, log }, worker, concurrency);
+    host.whenAvailable(() => beats.beatNow());
     const sweeper = new OrphanSweeper(
       { redis, store, engine, host, log },
       {
@@ -137,7 +146,7 @@ export class Worker implements Service {
         orphanAgeMs: config.ORPHAN_AGE_MS,
       },
     );
-    this.#services = [host, pool, heartbeat, this.#keeper, calls, this.#placement, sweeper];
+    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */

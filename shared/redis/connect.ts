@@ -9,12 +9,23 @@ export type RedisRole =
   | "patient"
   /** Rejects at once while Redis is away, so that a client is told instead of kept waiting. For coordinators. */
   | "failFast"
+  /** Rejects at once and sends nothing a second time: a beat that comes late says nothing. */
+  | "beat"
   /** Receives messages; subscribes again by itself after a reconnect. */
   | "subscriber";
 
+/** A connection that owes an answer for longer is half open, and is made anew; BullMQ waits for jobs up to 10 s. */
+const SILENT_MAX_MS = 12_000;
+
 const OPTIONS = {
-  patient: { maxRetriesPerRequest: null },
-  failFast: { maxRetriesPerRequest: 1, enableOfflineQueue: false },
+  patient: { maxRetriesPerRequest: null, socketTimeout: SILENT_MAX_MS },
+  failFast: { maxRetriesPerRequest: 1, enableOfflineQueue: false, socketTimeout: SILENT_MAX_MS },
+  beat: {
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: 2_000,
+  },
   subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
 } satisfies Record<RedisRole, RedisOptions>;
 

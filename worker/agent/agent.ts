@@ -21,7 +21,7 @@ type Reply = Exclude<AgentFrameInit["body"], undefined>;
 const ANSWERED_ALWAYS = new Set<Request["case"]>(["hello", "vouch", "ping", "outputAck", "exitAck"]);
 /** What may be answered while the session stands still; everything else waits until it goes on. */
 const DURING_FREEZE = new Set<Request["case"]>([
-  ...(["hello", "ping", "outputAck", "exitAck"] as const),
+  ...ANSWERED_ALWAYS,
   ...(["scanTree", "readChunks", "endScan", "unpackTree"] as const),
 ]);
 /** What these change is not the work of the call before. */

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
 import { type Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
@@ -18,6 +19,7 @@ describe("OwnedSession", () => {
   let lease: Lease;
   let runs: string[];
   let session: OwnedSession;
+  let hasLease: boolean;
 
   beforeEach(async () => {
     scripts = new SessionScripts(server.redis);
@@ -43,7 +45,8 @@ describe("OwnedSession", () => {
       { durability: "none", quietMs: 0 },
     );
     const checkpoints = recovery.checkpointsOf((await records.session(sid))!, lease, workspace);
-    const deps = { scripts, records, executors, log: silentLog, onFenced };
+    hasLease = true;
+    const deps = { scripts, records, executors, mayStart: () => hasLease, log: silentLog, onFenced };
     session = new OwnedSession(deps, sid, lease, workspace, checkpoints);
   });
   afterEach(() => session.end());
@@ -57,6 +60,42 @@ describe("OwnedSession", () => {
   };
   const done = async (callId: Awaited<ReturnType<typeof submit>>) =>
     await eventually("the call is done", async () => (await records.callState(sid, callId)) === "done");
+
+  it("starts nothing without a lease, and what it was told to start meanwhile once it has one again", async () => {
+    await session.ring();
+    const callId = await submit();
+    hasLease = false;
+    await session.ring();
+    expect(await records.callState(sid, callId), "it does not even ask").to.equal("queued");
+    expect(await session.confirm()).to.equal(true);
+    expect(await records.callState(sid, callId)).to.equal("running");
+    expect(runs).not.to.include(callId);
+    hasLease = true;
+    await session.ring();
+    await done(callId);
+    expect(runs.filter((run) => run === callId)).to.have.length(1);
+  });
+
+  it("says that it is no longer its own when another has it", async () => {
+    const lost = { owner: "w_two", state: "starting" as const, notice: "n", unknown: "{}", reset: "{}" };
+    await scripts.lose(sid, lease.epoch, lost);
+    expect(await session.confirm()).to.equal(false);
+  });
+
+  it("tells the end of a call again when the records have forgotten it, and never starts it a second time", async () => {
+    await session.ring();
+    const callId = await submit();
+    await server.redis.copy(keys.call(sid, callId), "kept");
+    await session.ring();
+    await done(callId);
+    await server.redis.copy("kept", keys.call(sid, callId), "REPLACE"); // as a Redis that lost its last writes has it
+    await server.redis.persist(keys.call(sid, callId));
+    await server.redis.rpush(keys.lane(sid), callId);
+    await session.ring();
+    await done(callId);
+    expect(runs.filter((run) => run === callId)).to.have.length(1);
+    expect((await records.call(sid, callId))?.outcome).to.deep.equal({ result: { seen: { a: 1 } } });
+  });
 
   it("starts a call whose start was told in an answer that got lost, and starts it once", async () => {
     const callId = await submit();

@@ -14,6 +14,8 @@ import {
   type SessionScripts,
 } from "../../shared/redis/session-scripts.ts";
 import type { SessionCheckpoints } from "../checkpoint/session-checkpoints.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { type CallEnd, EndedCalls } from "./ended-calls.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** Whether the workspace may differ after a call of this tool. */
@@ -52,6 +54,7 @@ export class OwnedSession {
   readonly #running = new Map<CallId, Running>();
   /** Started in this epoch and not recorded as ended: none of them is ever started again. */
   readonly #started = new Set<CallId>();
+  readonly #ended = new EndedCalls();
   /** BullMQ jobs that wait for their call to end or detach. */
   readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
   /** States of calls that ended or detached before their doorbell came, the newest last. */
@@ -65,6 +68,8 @@ export class OwnedSession {
       scripts: SessionScripts;
       records: Records;
       executors: ReadonlyMap<string, Executor>;
+      /** False while our beat does not get through: others may soon take the session for lost. */
+      mayStart: () => boolean;
       log: Logger;
       onFenced: (session: OwnedSession) => void;
     },
@@ -74,8 +79,23 @@ export class OwnedSession {
     readonly checkpoints: SessionCheckpoints,
   ) {}
 
+  get container(): Sandbox | undefined {
+    return this.workspace.container;
+  }
+
   get runningCalls(): number {
     return this.#running.size;
+  }
+
+  /** Whether the session is still ours in this epoch; starts what may start. False also when the records do not answer. */
+  async confirm(): Promise<boolean> {
+    try {
+      this.#apply(await this.deps.scripts.next(this.id, this.lease));
+      return !this.#isOver;
+    } catch (error) {
+      this.#onScriptError(error);
+      return false;
+    }
   }
 
   /** Asks the records what may start. Rings that come while it asks are answered by one more question. */
@@ -127,7 +147,7 @@ export class OwnedSession {
   }
 
   async #pull(): Promise<void> {
-    while (this.#pullAgain && !this.#isOver) {
+    while (this.#pullAgain && !this.#isOver && this.deps.mayStart()) {
       this.#pullAgain = false;
       try {
         this.#apply(await this.deps.scripts.next(this.id, this.lease));
@@ -139,7 +159,8 @@ export class OwnedSession {
 
   #apply({ calls, cancels }: Ready): void {
     if (this.#isOver) return;
-    for (const { callId, start } of calls) {
+    // What the answer told to start before the beat stopped is listed as running, and starts when it is heard again.
+    for (const { callId, start } of this.deps.mayStart() ? calls : []) {
       if (start) this.#start(callId, start);
       else if (!this.#started.has(callId)) void this.#startUnknown(callId);
     }
@@ -149,7 +170,7 @@ export class OwnedSession {
   /** The records say that the call runs, and we never started it: the answer that told us to was lost on the way. */
   async #startUnknown(callId: CallId): Promise<void> {
     const call = await this.deps.records.call(this.id, callId).catch(() => undefined); // the next pull tries again
-    if (this.#isOver || call?.state !== "running") return;
+    if (this.#isOver || call?.state !== "running" || !this.deps.mayStart()) return;
     this.#start(callId, {
       tool: call.tool,
       args: call.args,
@@ -160,6 +181,7 @@ export class OwnedSession {
 
   #start(callId: CallId, { tool, args, msUntilDetach, mutation }: NonNullable<ReadyCall["start"]>): void {
     if (this.#started.has(callId)) return;
+    if (this.#ended.has(callId)) return void this.#endAgain(callId);
     this.#started.add(callId);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
     const running: Running = { abort: new AbortController(), detachTimer };
@@ -181,9 +203,11 @@ export class OwnedSession {
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);
     if (changesFiles(tool)) this.workspace.container?.markWorkspace();
-    const ready = await this.#finish({ callId, state, outcome: outcomeJson, event });
+    const end: CallEnd = { callId, state, outcome: outcomeJson, event };
+    const ready = await this.#finish(end);
     if (!ready) return;
     this.#running.delete(callId);
+    this.#ended.add(end);
     this.#started.delete(callId); // it stands in no lane any more
     this.#tell(callId, state);
     log.debug({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
@@ -191,7 +215,7 @@ export class OwnedSession {
   }
 
   /** Tries until the end is recorded: a call whose end is lost would hold its lane for ever. */
-  async #finish(end: Parameters<SessionScripts["finish"]>[2]): Promise<Ready | undefined> {
+  async #finish(end: CallEnd): Promise<Ready | undefined> {
     for (;;) {
       try {
         return await this.deps.scripts.finish(this.id, this.lease, end);
@@ -201,6 +225,12 @@ export class OwnedSession {
         await sleep(RETRY_MS, undefined, { ref: false });
       }
     }
+  }
+
+  /** The records tell to start a call that ended here: they have lost its end. */
+  async #endAgain(callId: CallId): Promise<void> {
+    const ready = await this.#finish(this.#ended.endOf(callId));
+    if (ready) this.#apply(ready);
   }
 
   async #execute(callId: CallId, tool: string, args: string, signal: AbortSignal, log: Logger): Promise<Outcome> {

@@ -70,22 +70,27 @@ export class ProcessRecorder {
 
   /** Tries until the chunk is recorded: one that is not would stop the process at its window for ever. */
   async #append(chunk: Parameters<SessionScripts["append"]>[2]): Promise<boolean> {
-    const { scripts, sid, lease, onError } = this.deps;
+    const { scripts, sid, lease } = this.deps;
+    return await this.#insist(() => scripts.append(sid, lease, chunk, KEEP_BYTES));
+  }
+
+  ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): void {
+    const { scripts, sid, lease, callId } = this.deps;
+    const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
+    void this.#insist(() => scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }));
+  }
+
+  /** @returns false when the session is no longer ours */
+  async #insist(write: () => Promise<void>): Promise<boolean> {
     for (;;) {
       try {
-        await scripts.append(sid, lease, chunk, KEEP_BYTES);
+        await write();
         return true;
       } catch (error) {
-        onError(error);
+        this.deps.onError(error);
         if (error instanceof FencedError) return false;
         await sleep(RETRY_MS, undefined, { ref: false });
       }
     }
-  }
-
-  ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): void {
-    const { scripts, sid, lease, callId, onError } = this.deps;
-    const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
-    scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }).catch(onError);
   }
 }

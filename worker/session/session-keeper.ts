@@ -9,6 +9,7 @@ import { isFinalState, Records, type SessionRecord } from "../../shared/records.
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
+import type { Beats } from "../lease/beats.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
@@ -27,6 +28,7 @@ const REASONS: Record<string, string> = {
   oom: "its memory was used up",
   removed: "it was removed",
   exited: "it ended",
+  frozen: "its worker was cut off from its records for too long",
 };
 
 /** Holds the sessions that this worker owns: takes them in, replaces lost containers, expires idle ones, lets go. */
@@ -35,6 +37,7 @@ export class SessionKeeper extends PeriodicService {
   readonly #records: Records;
   readonly #releasing = new Set<OwnedSession>();
   readonly #starting = new Set<OwnedSession>();
+  readonly #givenUp = new WeakSet<OwnedSession>();
   readonly #unremoved = new Set<Sandbox>();
   #passes = 0;
 
@@ -42,6 +45,7 @@ export class SessionKeeper extends PeriodicService {
     private readonly deps: {
       redis: Redis;
       scripts: SessionScripts;
+      beats: Pick<Beats, "mayStart" | "vouch">;
       pool: SandboxPool;
       recovery: Recovery;
       executors: ReadonlyMap<string, Executor>;
@@ -66,6 +70,16 @@ export class SessionKeeper extends PeriodicService {
 
   get(sid: SessionId): OwnedSession | undefined {
     return this.#sessions.get(sid);
+  }
+
+  sessions(): Iterable<OwnedSession> {
+    return this.#sessions.values();
+  }
+
+  /** It stood frozen for too long: it goes on in a fresh container, if it is still ours then. */
+  giveUp(session: OwnedSession): void {
+    if (!this.#givenUp.has(session)) void this.#replace(session, "frozen");
+    this.#givenUp.add(session);
   }
 
   /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
@@ -116,14 +130,15 @@ export class SessionKeeper extends PeriodicService {
   }
 
   #hold(record: SessionRecord): OwnedSession {
-    const { scripts, executors, log } = this.deps;
+    const { scripts, executors, beats, log } = this.deps;
     const records = this.#records;
+    const mayStart = (): boolean => beats.mayStart;
     const lease = { worker: this.options.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
     const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
     const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
-    const deps = { scripts, records, executors, log, onFenced };
+    const deps = { scripts, records, executors, mayStart, log, onFenced };
     const session = new OwnedSession(deps, record.id, lease, workspace, checkpoints);
     this.#sessions.set(record.id, session);
     this.#starting.add(session);
@@ -136,7 +151,7 @@ export class SessionKeeper extends PeriodicService {
   }
 
   async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
-    const { scripts, recovery, log } = this.deps;
+    const { scripts, beats, recovery, log } = this.deps;
     let sandbox: Sandbox | undefined;
     try {
       const image = record.image || this.options.defaultImage;
@@ -144,7 +159,8 @@ export class SessionKeeper extends PeriodicService {
       const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
       const { workdir, containerId } = await recovery.inTurn(record, async () => {
         sandbox = await this.#takeSandbox(session, image);
-        await sandbox.claim({ ...claim, listener: session.workspace });
+        session.workspace.hold(sandbox);
+        await sandbox.claim({ ...claim, vouch: beats.vouch, listener: session.workspace });
         await recovery.fill(sandbox, record, session.checkpoints);
         return sandbox;
       });
@@ -232,6 +248,7 @@ export class SessionKeeper extends PeriodicService {
   protected override async pass(): Promise<void> {
     this.#passes++;
     const isExpiryPass = this.#passes % EXPIRE_EVERY_PASSES === 0;
+    if (isExpiryPass) await this.#listSessions();
     await Promise.allSettled(
       [...this.#sessions.values()].map(async (session) => {
         await session.ring();
@@ -244,6 +261,12 @@ export class SessionKeeper extends PeriodicService {
       }),
     );
     if (isExpiryPass) for (const sandbox of this.#unremoved) void this.#remove(sandbox);
+  }
+
+  /** Whoever took us for dead may have removed the list, by which others find our sessions when we die. */
+  async #listSessions(): Promise<void> {
+    const held = [...this.#sessions.keys()];
+    if (held.length > 0) await this.deps.redis.sadd(keys.workerSessions(this.options.worker), ...held);
   }
 
   /** Not awaited: a removal that hangs must not keep the other lanes from being read. */

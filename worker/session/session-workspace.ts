@@ -42,6 +42,7 @@ export class SessionWorkspace implements SandboxListener {
   readonly #provided: Promise<Sandbox>;
   #provide!: (sandbox: Sandbox) => void;
   #fail!: (error: unknown) => void;
+  #held: Sandbox | undefined;
   #sandbox: Sandbox | undefined;
 
   constructor(
@@ -54,6 +55,11 @@ export class SessionWorkspace implements SandboxListener {
       this.#fail = reject;
     });
     this.#provided.catch(() => {}); // whoever waits for it is told
+  }
+
+  /** This will be the session's container; it is made ready, and removed with the session already. */
+  hold(sandbox: Sandbox): void {
+    this.#held = sandbox;
   }
 
   /** The container of this session stands. */
@@ -71,9 +77,9 @@ export class SessionWorkspace implements SandboxListener {
     return this.#sandbox ?? (await this.#provided);
   }
 
-  /** The container, if it was provided: for removing it. */
+  /** The container, also while it is made ready: to vouch for it, and to remove it. */
   get container(): Sandbox | undefined {
-    return this.#sandbox;
+    return this.#held;
   }
 
   endOf(id: ProcessId): Promise<ProcessEnd> | undefined {
