@@ -1,4 +1,4 @@
-import type { RunnerSupply } from "./runner.ts";
+import type { RunnerSupply } from "./runner-supply.ts";
 
 const TIMEOUT_MS = 5_000;
 const OUTPUT_MAX_BYTES = 1024 * 1024;

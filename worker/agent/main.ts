@@ -9,7 +9,7 @@ import { Freezer } from "./freezer.ts";
 import { WorkspaceHistory } from "./history/workspace-history.ts";
 import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
-import { RunnerSupply } from "./runner.ts";
+import { RunnerSupply } from "./runner-supply.ts";
 import { SessionEnvironment } from "./session-environment.ts";
 import { TreeIndex } from "./tree/tree-index.ts";
 import { TreeScan } from "./tree/tree-scan.ts";

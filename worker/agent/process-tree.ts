@@ -19,12 +19,14 @@ export class ProcessTree {
   /** Pids, the command's own among them. */
   find(): number[] {
     const table = readProcessTable();
-    // With a live runner nothing can get out from under it. Without, PID 1 inherits; what else PID 1 has is the agent.
+    // With a live runner nothing can get out from under it. Without, PID 1 inherits; what else PID 1 has is the agent, and
+    // runners whose server was killed.
     const roots = this.runner.isGone ? [] : [this.runner.pid];
     const found = new Set(descendantsOf(roots, table));
     if (this.runner.isGone && process.env.CODEGEN_SUPERVISED === "1" && process.ppid === PID_1) {
       const orphans = table.filter(
-        (entry) => entry.parent === PID_1 && entry.pid !== process.pid && entry.state !== "Z",
+        ({ pid, parent, state }) =>
+          parent === PID_1 && pid !== process.pid && state !== "Z" && !this.runner.living.has(pid),
       );
       for (const { pid } of orphans) found.add(pid);
       for (const pid of descendantsOf([...found], table)) found.add(pid);

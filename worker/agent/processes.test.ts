@@ -82,6 +82,14 @@ if os.fork() == 0:
     expect(await sandbox.processes()).to.deep.equal([]);
   });
 
+  it("goes on when the process is killed that forks runners, and so does the next one", async () => {
+    const serverOf = "ps -o ppid= -p $PPID"; // the parent of a command is its runner
+    const result = await sandbox.run(`kill -9 $(${serverOf}); sleep 0.1; [ $(${serverOf}) = 1 ] && echo went on`);
+    expect(result).to.include({ exitCode: 0, stdout: "went on\n" });
+    const next = await Promise.all(["one", "two"].map((word) => sandbox.run(`echo ${word}`)));
+    expect(next.map(({ stdout }) => stdout)).to.deep.equal(["one\n", "two\n"]);
+  });
+
   it("gets TERM first and may end by itself", async () => {
     const command = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done";
     const { processId, exit, says } = await sandbox.start(command);

@@ -8,7 +8,7 @@ import type { Fence } from "./fence.ts";
 import { OomKills } from "./oom-kills.ts";
 import { OutputLog } from "./output-log.ts";
 import type { OutputChunk } from "./output-window.ts";
-import type { RunnerSupply } from "./runner.ts";
+import type { RunnerSupply } from "./runner-supply.ts";
 import type { ProcessExit, SessionProcess } from "./session-process.ts";
 
 /** The kernel refuses a longer argument (MAX_ARG_STRLEN), and a longer `NAME=value`. */

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { constants, openSync } from "node:fs";
 import { Socket } from "node:net";
 
@@ -40,74 +39,69 @@ const ROWS_FACTOR = 2 ** 8;
 const COLUMNS_FACTOR = 2 ** 20;
 const HEADER_BYTES = 16;
 
+/** Its pid, and the numbers of its file descriptors that are our ends of its pipes. */
+export interface RunnerFds {
+  pid: number;
+  control: number;
+  reply: number;
+  stdin: number;
+  stdout: number;
+  stderr: number;
+  /** Of the channel that a command may get. */
+  to: number;
+  from: number;
+}
+
 /**
- * The agent's side of `init run` (worker/init/init.c): one command, as a subreaper of whatever it starts, so that the
+ * The agent's side of a runner (worker/init/init.c): one command, as a subreaper of whatever it starts, so that the
  * command's tree is always the runner's descendants.
  */
 export class Runner {
   readonly pid: number;
-  readonly #child: ChildProcess;
   readonly #control: Socket;
-  readonly #ready: Promise<boolean>;
-  /** Opened while the runner waits, not when a call does. */
-  #outputs: { stdout: Socket; stderr: Socket } | undefined;
-  /** Numbers of its ends for us: stdin, and the channel's two. */
-  #fds = { stdin: -1, to: -1, from: -1 };
+  readonly #outputs: { stdout: Socket; stderr: Socket };
   #listener: RunnerListener | undefined;
   #isGone = false;
   #text = "";
 
-  /** Starts a runner that waits for its command. */
-  constructor(initPath: string) {
-    this.#child = spawn(initPath, ["run"], { stdio: ["ignore", "ignore", "ignore", "pipe"], env: {}, cwd: "/" });
-    this.pid = this.#child.pid ?? 0;
-    this.#control = this.#child.stdio[3] as Socket;
-    this.#ready = new Promise((resolve) => {
-      this.#control.on("data", (data) => {
-        this.#text += data.toString("latin1");
-        for (let end = this.#text.indexOf("\n"); end >= 0; end = this.#text.indexOf("\n")) {
-          const line = this.#text.slice(0, end);
-          this.#text = this.#text.slice(end + 1);
-          if (this.#onLine(line)) resolve(true);
-        }
-      });
-      const onGone = () => {
-        if (this.#isGone) return;
-        this.#isGone = true;
-        resolve(false);
-        this.#listener?.onGone();
-      };
-      this.#child.on("close", onGone); // not "exit", which may come before the last lines
-      this.#child.on("error", onGone);
-    });
-    this.#control.on("error", () => {}); // its exit says all
+  /**
+   * Of one that waits for its command. Its pipes are opened now, not when a call waits.
+   * @param living the pids of all runners that live, this one's among them while it does
+   * @throws when it has just been killed
+   */
+  constructor(
+    private readonly fds: RunnerFds,
+    readonly living: Set<number>,
+  ) {
+    this.pid = fds.pid;
+    const reply = this.#open(fds.reply, constants.O_RDONLY);
+    this.#control = this.#open(fds.control, constants.O_WRONLY);
+    this.#control.on("error", () => {}); // the end of its replies says all
+    this.#outputs = {
+      stdout: this.#open(fds.stdout, constants.O_RDONLY),
+      stderr: this.#open(fds.stderr, constants.O_RDONLY),
+    };
+    living.add(this.pid);
+    reply.on("data", (data) => this.#onReply(data));
+    reply.on("error", () => {}); // "close" follows
+    reply.on("close", () => this.#onGone());
   }
 
   get isGone(): boolean {
     return this.#isGone;
   }
 
-  /** True when the runner waits for its command; false when it has died. */
-  ready(): Promise<boolean> {
-    return this.#ready;
-  }
-
-  /** Only after `ready()`, and once. Throws when the runner has just been killed. */
+  /** Once. Throws when the runner has just been killed. */
   run(request: RunRequest, listener: RunnerListener): RunnerPipes {
-    if (this.#isGone || !this.#outputs) throw new Error("the runner was killed");
-    const fds = this.#fds;
+    if (this.#isGone) throw new Error("the runner was killed");
+    const { fds } = this;
     const stdin = request.hasStdin ? this.#open(fds.stdin, constants.O_WRONLY) : undefined;
     const channel = request.hasChannel
       ? { to: this.#open(fds.to, constants.O_WRONLY), from: this.#open(fds.from, constants.O_RDONLY) }
       : undefined;
     this.#listener = listener;
-    this.#control.write(encodeRequest(request));
+    this.#control.end(encodeRequest(request));
     return { ...this.#outputs, stdin, channel };
-  }
-
-  /** Ends a runner that was never used. */
-  discard(): void {
-    this.#control.end();
   }
 
   #open(fd: number, flags: typeof constants.O_RDONLY | typeof constants.O_WRONLY): Socket {
@@ -116,28 +110,30 @@ export class Runner {
     return new Socket({ fd: ownFd, readable, writable: !readable });
   }
 
-  #onPipes(stdin: number, stdout: number, stderr: number, to: number, from: number): void {
-    this.#fds = { stdin, to, from };
-    try {
-      this.#outputs = {
-        stdout: this.#open(stdout, constants.O_RDONLY),
-        stderr: this.#open(stderr, constants.O_RDONLY),
-      };
-    } catch {
-      // the runner has just been killed: run() says so
+  #onReply(data: Buffer): void {
+    this.#text += data.toString("latin1");
+    for (let end = this.#text.indexOf("\n"); end >= 0; end = this.#text.indexOf("\n")) {
+      const line = this.#text.slice(0, end);
+      this.#text = this.#text.slice(end + 1);
+      this.#onLine(line);
     }
   }
 
-  /** True for the line that says that the runner is ready. */
-  #onLine(line: string): boolean {
+  #onLine(line: string): void {
     const [word, ...fields] = line.split(" ");
-    const [a, b, c, d, e] = fields.map(Number) as [number, number, number, number, number];
-    if (word === "pipes") this.#onPipes(a, b, c, d, e);
-    else if (word === "started") this.#listener?.onStarted(a);
+    const [a, b] = fields.map(Number) as [number, number];
+    if (word === "started") this.#listener?.onStarted(a);
     else if (word === "failed") this.#listener?.onFailed(a);
     else if (word === "exit") this.#listener?.onEnded(a, null, b === 1);
     else if (word === "signal") this.#listener?.onEnded(null, a, b === 1);
-    return word === "pipes";
+  }
+
+  #onGone(): void {
+    this.#isGone = true;
+    this.living.delete(this.pid);
+    this.#control.destroy();
+    if (!this.#listener) for (const output of Object.values(this.#outputs)) output.destroy();
+    this.#listener?.onGone();
   }
 }
 
@@ -158,26 +154,3 @@ const encodeRequest = (run: RunRequest): Buffer => {
   body.copy(request, HEADER_BYTES);
   return request;
 };
-
-/** Keeps one runner ready, so that a call need not wait for its start. */
-export class RunnerSupply {
-  #spare: Runner | undefined;
-
-  constructor(private readonly initPath: string) {}
-
-  /** The spare one when it is there and alive, else a new one. */
-  async take(): Promise<Runner> {
-    const runner = this.#spare ?? new Runner(this.initPath);
-    this.#spare = undefined;
-    if (await runner.ready()) return runner;
-    const second = new Runner(this.initPath);
-    if (await second.ready()) return second;
-    throw new Error("no process can be started in this sandbox");
-  }
-
-  /** Makes the next spare one. Starting a process blocks the agent for about a millisecond: call it when nothing waits. */
-  refill(): void {
-    if (this.#spare && !this.#spare.isGone) return;
-    this.#spare = new Runner(this.initPath);
-  }
-}

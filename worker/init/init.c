@@ -2,8 +2,8 @@
  * init: the two jobs inside a sandbox that Node cannot do. Static, no dependencies, the same user as the user's code.
  *
  *   init supervise -- CMD...   PID 1 of the container: runs CMD (the agent) for ever and reaps whatever is orphaned.
- *   init run                   runs one command for the agent, which speaks to it on fd 3, and stays until everything
- *                              that the command started is gone.
+ *   init serve                 forks runners for the agent, which speaks to it on fd 3. Each runs one command and stays
+ *                              until everything that the command started is gone.
  *
  * Build: cc -std=c11 -O2 -Wall -Wextra -static -o init init.c
  */
@@ -23,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONTROL_FD 3
+#define SERVER_FD 3
+#define CHANNEL_FD 3
 #define REQUEST_MAX (8u << 20)
 #define PAUSE_FIRST_MS 100
 #define PAUSE_LAST_MS 2000
@@ -128,34 +129,41 @@ static void supervise(char **cmd) {
     }
 }
 
-/* ---- run ---------------------------------------------------------------------------------------------------------- */
+/* ---- serve -------------------------------------------------------------------------------------------------------- */
 /*
- * Started ahead of need: the agent keeps one runner waiting, so that a call costs one fork and one exec. On fd 3, a
- * socket, it
- *   says  "pipes IN OUT ERR TO FROM\n"
- *                                  the agent opens /proc/PID/fd/{IN,OUT,ERR,TO,FROM}: its ends of the command's stdin,
- *                                  stdout and stderr, and of a channel that a command may get as its fds 3 (reads what
- *                                  went to TO) and 4. Pipes and no sockets, because programs open /dev/stdout.
- *   reads one request              u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
+ * The agent keeps one runner waiting. Each is forked here, from a small process, because a fork of the agent itself blocks
+ * it for more than a millisecond. On fd 3, a socket, `serve` reads a byte a runner, and the runner
+ *   says  "runner PID CONTROL REPLY IN OUT ERR TO FROM\n"
+ *                                  the agent opens /proc/PID/fd/N of each: its ends of two pipes for what follows, of the
+ *                                  command's stdin, stdout and stderr, and of a channel that a command may get as its fds
+ *                                  3 (reads what went to TO) and 4. Pipes and no sockets, because programs open
+ *                                  /dev/stdout.
+ *                                  or "none\n" where the session is at its limit of processes.
+ *   reads one request (CONTROL)    u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
  *                                  cwd, argv, environment, every string with its NUL. With FLAG_TERMINAL the flags hold
  *                                  the window's size too: 12 bits for the rows, 12 for the columns.
- *   says  "started PID\n"          or "failed ERRNO\n", and ends.
- *   says  "exit CODE REST\n"       or "signal NUMBER REST\n", when the command's main process ends. REST is 1 when
- *                                  something that it started lives on, else 0.
+ *   says (REPLY)                   "started PID\n", or "failed ERRNO\n" and ends;
+ *                                  "exit CODE REST\n" or "signal NUMBER REST\n", when the command's main process ends. REST
+ *                                  is 1 when something that it started lives on, else 0.
  * and ends when its last descendant did: as a subreaper it inherits whatever leaves the tree by setsid or a double fork.
- * A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout.
+ * The process that becomes the command is forked ahead too, and reads the request itself: a call costs one wake-up and one
+ * exec. A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout by the runner,
+ * which reads the request and forks again then.
  */
 enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
 #define SILENT_MS 100
+#define NONE "none\n"
 
 struct request {
     uint32_t length, flags, argc, envc;
 };
 
+static int control_fd, reply_fd;
+
 static void read_all(void *into, size_t length) {
     for (char *at = into; length > 0;) {
-        ssize_t n = read(CONTROL_FD, at, length);
-        if (n <= 0) _exit(0); /* the agent is gone or does not need us */
+        ssize_t n = read(control_fd, at, length);
+        if (n <= 0) _exit(0); /* the agent is gone */
         at += n;
         length -= (size_t)n;
     }
@@ -164,7 +172,7 @@ static void read_all(void *into, size_t length) {
 static void say(const char *word, long a, long b) {
     char line[64];
     int n = b < 0 ? snprintf(line, sizeof line, "%s %ld\n", word, a) : snprintf(line, sizeof line, "%s %ld %ld\n", word, a, b);
-    if (write(CONTROL_FD, line, (size_t)n) < 0) return; /* nobody listens any more */
+    if (write(reply_fd, line, (size_t)n) < 0) return; /* nobody listens any more */
 }
 
 static void make_pipe(int ends[2]) {
@@ -246,93 +254,94 @@ static int open_terminal(uint32_t flags, int *command_end) {
     return *command_end < 0 ? -1 : master;
 }
 
-/* The child's half of fork(): never returns. `channel` is NULL or what becomes fds 3 and 4. */
-static void become(const char *cwd, char **argv, char **env, const int stdio[3], const int *channel, int failure_fd) {
+/* What a command needs besides its request. `channel` becomes fds 3 and 4 where the request asks for one. */
+struct ends {
+    int in, out, err, null, channel[2];
+};
+
+/* Whatever can be done before the request is known. */
+static void prepare_child(void) {
     /* Under pressure the kernel kills user code before the agent and PID 1. Raising one's own score needs no right, but
        /proc/self belongs to root when the binary was not readable. */
     prctl(PR_SET_DUMPABLE, 1);
     int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (score >= 0 && write(score, "1000", 4) < 0) { /* the container still works */ }
     setsid();
-    for (int fd = 0; fd < 3; fd++) dup2(stdio[fd], fd);
-    for (int i = 0; channel && i < 2; i++) dup2(channel[i], CONTROL_FD + i);
-    if (isatty(0)) ioctl(0, TIOCSCTTY, 0);
+}
+
+/* Reads the request's body and becomes the command: never returns. `status_fd` tells of a failure, and closes on exec. */
+static void become(const struct request *request, const struct ends *ends, int terminal, int status_fd) {
+    if (request->length > REQUEST_MAX || request->argc < 1 || request->argc > request->length || request->envc > request->length)
+        _exit(111);
+    char *body = malloc(request->length + 1);
+    char **argv = calloc(request->argc + 1, sizeof *argv), **env = calloc(request->envc + 1, sizeof *env);
+    if (!body || !argv || !env) _exit(111);
+    read_all(body, request->length);
+    body[request->length] = '\0';
+    char *next = body, *cwd[2];
+    take_strings(cwd, 1, &next, body + request->length);
+    take_strings(argv, request->argc, &next, body + request->length);
+    take_strings(env, request->envc, &next, body + request->length);
+
+    dup2(terminal >= 0 ? terminal : request->flags & FLAG_STDIN ? ends->in : ends->null, 0);
+    dup2(terminal >= 0 ? terminal : ends->out, 1);
+    dup2(terminal >= 0 ? terminal : ends->err, 2);
+    for (int i = 0; request->flags & FLAG_CHANNEL && i < 2; i++) dup2(ends->channel[i], CHANNEL_FD + i);
+    if (terminal >= 0) ioctl(0, TIOCSCTTY, 0);
     default_signals();
-    if (chdir(cwd) == 0) execve(argv[0], argv, env);
+    if (chdir(cwd[0]) == 0) execve(argv[0], argv, env);
     int error = errno;
-    if (write(failure_fd, &error, sizeof error) < 0) { /* the runner sees our exit */ }
+    if (write(status_fd, &error, sizeof error) < 0) { /* the runner sees our exit */ }
     _exit(127);
 }
 
-static int run(void) {
-    block_signals();
-    prctl(PR_SET_DUMPABLE, 1); /* the agent opens our pipes by /proc, even when this binary is execute-only */
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-    int in[2], out[2], err[2], to[2], from[2], failure[2];
-    make_pipe(in);
-    make_pipe(out);
-    make_pipe(err);
-    make_pipe(to);
-    make_pipe(from);
-    make_pipe(failure);
-    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    char hello[96];
-    int n = snprintf(hello, sizeof hello, "pipes %d %d %d %d %d\n", in[1], out[0], err[0], to[1], from[0]);
-    if (write(CONTROL_FD, hello, (size_t)n) < 0) return 0;
-
+/* The process that waits to become the command; a request for a terminal goes on to the runner. */
+static void await_request(const struct ends *ends, int status_fd) {
+    close(SERVER_FD); /* its end is how the agent learns that the server is gone */
+    prepare_child();
     struct request request;
     read_all(&request, sizeof request);
-    if (request.length > REQUEST_MAX || request.argc < 1 || request.argc > request.length || request.envc > request.length)
-        return 111;
-    char *body = malloc(request.length + 1);
-    char **argv = calloc(request.argc + 1, sizeof *argv), **env = calloc(request.envc + 1, sizeof *env);
-    if (!body || !argv || !env) return 111;
-    read_all(body, request.length);
-    body[request.length] = '\0';
-    char *cwd, *next = body, *cwd_list[2];
-    take_strings(cwd_list, 1, &next, body + request.length);
-    cwd = cwd_list[0];
-    take_strings(argv, request.argc, &next, body + request.length);
-    take_strings(env, request.envc, &next, body + request.length);
+    if (!(request.flags & FLAG_TERMINAL)) become(&request, ends, -1, status_fd);
+    if (write(status_fd, &request, sizeof request) < 0) { /* the runner sees our exit */ }
+    _exit(0);
+}
 
-    int stdio[3] = {request.flags & FLAG_STDIN ? in[0] : null_fd, out[1], err[1]}, terminal = -1;
-    const int channel[2] = {to[0], from[1]};
-    int exec_error = 0;
-    if (request.flags & FLAG_TERMINAL) {
-        terminal = open_terminal(request.flags, &stdio[0]);
-        if (terminal < 0) exec_error = errno;
-        stdio[1] = stdio[2] = stdio[0];
+/* Forks once more, with a terminal: relaying needs its other end here. Returns the child, or -1 with the errno in *error. */
+static pid_t start_in_terminal(const struct request *request, const struct ends *ends, int *error) {
+    int status[2], command_end;
+    make_pipe(status);
+    int terminal = open_terminal(request->flags, &command_end);
+    pid_t child = terminal < 0 ? -1 : fork();
+    *error = errno;
+    if (child == 0) {
+        prepare_child();
+        become(request, ends, command_end, status[1]);
     }
-    pid_t child = exec_error ? -1 : fork();
-    if (child == 0) become(cwd, argv, env, stdio, request.flags & FLAG_CHANNEL ? channel : NULL, failure[1]);
-    if (child < 0 && !exec_error) exec_error = errno;
-    if (terminal >= 0) {
-        typed.from = in[0], typed.to = shown.from = terminal, shown.to = out[1];
-        fcntl(in[0], F_SETFL, O_NONBLOCK);
-        fcntl(out[1], F_SETFL, O_NONBLOCK);
-        close(stdio[0]);
-        in[0] = out[1] = -1;
+    close(status[1]);
+    if (child > 0 && read(status[0], error, sizeof *error) != sizeof *error) {
+        *error = 0;
+        typed.from = dup(ends->in), typed.to = shown.from = terminal, shown.to = dup(ends->out);
+        fcntl(typed.from, F_SETFL, O_NONBLOCK);
+        fcntl(shown.to, F_SETFL, O_NONBLOCK);
     }
-    const int ours[] = {in[0], in[1], out[0], out[1], err[0], err[1], to[0], to[1], from[0], from[1], failure[1], null_fd, 0, 1, 2};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) close(ours[i]);
-    free(body);
-    if (child > 0 && read(failure[0], &exec_error, sizeof exec_error) != sizeof exec_error) exec_error = 0; /* closed by exec */
-    close(failure[0]);
-    if (exec_error) say("failed", exec_error, -1);
-    else say("started", child, -1);
+    close(status[0]);
+    if (terminal >= 0) close(command_end);
+    return child;
+}
 
+/* Waits for the end of the command, `child`, and of everything it started. */
+static int watch_command(pid_t child, int has_failed, int has_terminal) {
     sigset_t chld;
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
-    int child_fd = terminal >= 0 ? signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    int child_fd = has_terminal ? signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
     for (;;) {
         int status, ended = 0, main_status = 0;
         pid_t pid;
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
             if (pid == child) ended = 1, main_status = status;
         int alone = pid < 0; /* ECHILD: no descendant is left */
-        if (ended && !exec_error) {
+        if (ended && !has_failed) {
             if (WIFSIGNALED(main_status)) say("signal", WTERMSIG(main_status), !alone);
             else say("exit", WEXITSTATUS(main_status), !alone);
         }
@@ -340,7 +349,7 @@ static int run(void) {
             drain_terminal();
             return 0;
         }
-        if (terminal < 0) {
+        if (!has_terminal) {
             sigwaitinfo(&chld, NULL);
             continue;
         }
@@ -351,9 +360,60 @@ static int run(void) {
     }
 }
 
+static int run(void) {
+    prctl(PR_SET_DUMPABLE, 1); /* the agent opens our pipes by /proc, even when this binary is execute-only */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int control[2], reply[2], in[2], out[2], err[2], to[2], from[2], status[2];
+    int *const pipes[] = {control, reply, in, out, err, to, from, status};
+    for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++) make_pipe(pipes[i]);
+    control_fd = control[0], reply_fd = reply[1];
+    const struct ends ends = {in[0], out[1], err[1], open("/dev/null", O_RDONLY | O_CLOEXEC), {to[0], from[1]}};
+    pid_t child = fork();
+    if (child == 0) await_request(&ends, status[1]);
+    close(status[1]);
+    char hello[128];
+    int n = snprintf(hello, sizeof hello, "runner %d %d %d %d %d %d %d %d\n", getpid(), control[1], reply[0], in[1], out[0],
+                     err[0], to[1], from[0]);
+    if (write(SERVER_FD, child < 0 ? NONE : hello, child < 0 ? sizeof NONE - 1 : (size_t)n) < 0 || child < 0) return 0;
+    close(SERVER_FD);
+
+    /* Nothing: it became the command. An errno: it could not. The request: it wants a terminal. */
+    union {
+        int error;
+        struct request request;
+    } said;
+    ssize_t length = read(status[0], &said, sizeof said);
+    int error = length == sizeof said.error ? said.error : 0, has_terminal = length == sizeof said.request;
+    if (has_terminal) child = start_in_terminal(&said.request, &ends, &error);
+    for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++)
+        for (int end = 0; end < 2; end++)
+            if (pipes[i][end] != reply_fd && pipes[i] != status) close(pipes[i][end]);
+    close(status[0]);
+    close(ends.null);
+    for (int fd = 0; fd < 3; fd++) close(fd);
+    if (error) say("failed", error, -1);
+    else say("started", child, -1);
+    return watch_command(child, error != 0, typed.to >= 0);
+}
+
+static int serve(void) {
+    block_signals();
+    prctl(PR_SET_DUMPABLE, 0);
+    fcntl(SERVER_FD, F_SETFD, FD_CLOEXEC);
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for runners */
+    for (char asked; read(SERVER_FD, &asked, 1) == 1;) {
+        pid_t runner = fork();
+        if (runner < 0 && write(SERVER_FD, NONE, sizeof NONE - 1) < 0) return 0;
+        if (runner != 0) continue;
+        signal(SIGCHLD, SIG_DFL);
+        _exit(run());
+    }
+    return 0; /* the agent is gone */
+}
+
 int main(int argc, char **argv) {
     if (argc >= 4 && !strcmp(argv[1], "supervise") && !strcmp(argv[2], "--")) supervise(argv + 3);
-    if (argc == 2 && !strcmp(argv[1], "run")) return run();
-    fputs("usage: init supervise -- CMD...\n       init run\n", stderr);
+    if (argc == 2 && !strcmp(argv[1], "serve")) return serve();
+    fputs("usage: init supervise -- CMD...\n       init serve\n", stderr);
     return 64;
 }
