@@ -32,6 +32,7 @@ import { CallMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
 import { ToolRunner } from "./tool-runner.ts";
 import { ToolService } from "./tool-service.ts";
+import { CheckpointTools } from "./tools/checkpoint-tools.ts";
 import { CodegenMcpTools } from "./tools/codegen-mcp-tools.ts";
 import { ProcessTools } from "./tools/process-tools.ts";
 import { RecordTools } from "./tools/record-tools.ts";
@@ -85,6 +86,7 @@ export class Coordinator implements Service {
       lane: this.#lane,
       records: new RecordTools({ redis, scripts, records, resolver, waiter }),
       processes: new ProcessTools({ scripts, records, resolver, watcher }),
+      checkpoints: new CheckpointTools({ records, scripts, resolver, lane: this.#lane }),
     });
     const tools = new ToolService({
       runner,

@@ -34,6 +34,9 @@ const match = ({ path, line, text, context, count }: Structured): string =>
     ? `${path}${count === undefined ? "" : `: ${count}`}`
     : `${path}${context ? "-" : ":"}${line}${context ? "-" : ":"}${text}`;
 
+const saved = (c: Structured): string =>
+  `${c.checkpoint_id}${c.name ? ` "${c.name}"` : ""}  ${c.files} files, ${c.size_bytes} bytes`;
+
 /** What a model reads of each tool's result; the structured result stands beside it. */
 const RENDER: Record<string, Render> = {
   create_session: (r) => `Session ${r.session_id} is ready; its workdir is ${r.workdir}.`,
@@ -87,6 +90,12 @@ const RENDER: Record<string, Render> = {
         : "";
     return `${r.call_id} (${r.tool}): ${r.state}${told}${block("output", r.output)}`;
   },
+  create_checkpoint: (r) => `Saved ${saved(r)}.`,
+  list_checkpoints: (r) => rows(r.checkpoints, (c) => `${saved(c)}  ${c.created_at}`, "No checkpoints.") + more(r),
+  restore_checkpoint: (r) => `Restored ${saved(r)}; ${r.processes_ended} processes were ended.`,
+  delete_checkpoint: () => "The checkpoint is deleted.",
+  fork_session: (r) =>
+    `New sessions from ${r.checkpoint_id}: ${(r.session_ids as string[]).join(", ")}${r.failed ? `; ${r.failed} could not be made` : ""}.`,
   list_calls: (r) =>
     rows(r.calls, (c) => `${c.call_id}  ${c.tool}  ${c.state}  ${c.submitted_at}`, "No calls.") + more(r),
 };

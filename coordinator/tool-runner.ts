@@ -3,6 +3,7 @@ import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure } from "../shared/failure.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { LaneCalls } from "./calls/lane-calls.ts";
+import type { CheckpointTools } from "./tools/checkpoint-tools.ts";
 import type { ProcessTools } from "./tools/process-tools.ts";
 import type { RecordTools } from "./tools/record-tools.ts";
 
@@ -14,7 +15,8 @@ export class ToolRunner {
   readonly #lane: LaneCalls;
   readonly #recordTools: Map<string, RecordTool>;
 
-  constructor({ lane, records, processes }: { lane: LaneCalls; records: RecordTools; processes: ProcessTools }) {
+  constructor(deps: { lane: LaneCalls; records: RecordTools; processes: ProcessTools; checkpoints: CheckpointTools }) {
+    const { lane, records, processes, checkpoints } = deps;
     this.#lane = lane;
     this.#recordTools = new Map<string, RecordTool>([
       ["get_session", records.getSession.bind(records)],
@@ -23,6 +25,9 @@ export class ToolRunner {
       ["list_calls", records.listCalls.bind(records)],
       ["read_process", processes.readProcess.bind(processes)],
       ["list_processes", processes.listProcesses.bind(processes)],
+      ["list_checkpoints", checkpoints.list.bind(checkpoints)],
+      ["delete_checkpoint", checkpoints.delete.bind(checkpoints)],
+      ["fork_session", checkpoints.fork.bind(checkpoints)],
     ]);
   }
 

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { FailureRecord } from "./failure.ts";
+import { type FailureRecord, ToolFailure } from "./failure.ts";
 import { type CallId, type CheckpointId, type ProcessId, processIdOf, type SessionId, sessionOf } from "./ids.ts";
 import { keys } from "./redis/keys.ts";
 
@@ -151,6 +151,12 @@ const toCheckpoint = (id: CheckpointId, h: Hash): CheckpointRecord => ({
   covered: Number(h.covered),
 });
 
+/** The one answer for a checkpoint that nobody knows, that is gone, or that is somebody else's. */
+export const noCheckpoint = (id: string): ToolFailure =>
+  new ToolFailure("NOT_FOUND", `There is no checkpoint "${id}"; automatic ones are the last three of a session`, {
+    hint: "list_checkpoints shows yours.",
+  });
+
 /** As the record's hash holds it. */
 export const checkpointFields = (record: CheckpointRecord): Record<string, string | number> => ({
   principal: record.principal,
@@ -240,6 +246,17 @@ export class Records {
     const ids = (await this.redis.zrevrange(keys.checkpoints(sid), 0, -1)) as CheckpointId[];
     const found = await Promise.all(ids.map((id) => this.checkpoint(id)));
     return found.filter((checkpoint) => checkpoint !== undefined);
+  }
+
+  /** A principal's, newest first. */
+  async checkpointsOf(principal: string, sid?: SessionId): Promise<CheckpointRecord[]> {
+    const index = keys.principalCheckpoints(principal);
+    const ids = (await this.redis.zrevrange(index, 0, -1)) as CheckpointId[];
+    const wanted = sid ? ids.filter((id) => sessionOf(id) === sid) : ids;
+    const found = await Promise.all(wanted.map(async (id) => ({ id, checkpoint: await this.checkpoint(id) })));
+    const gone = found.filter(({ checkpoint }) => !checkpoint).map(({ id }) => id);
+    if (gone.length > 0) await this.redis.zrem(index, ...gone);
+    return found.flatMap(({ checkpoint }) => (checkpoint?.principal === principal ? [checkpoint] : []));
   }
 
   async process(sid: SessionId, id: ProcessId): Promise<ProcessRecord | undefined> {

@@ -29,6 +29,7 @@ import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
 import { applyPatch } from "./tools/apply-patch.ts";
+import { createCheckpoint, forkSession, restoreCheckpoint } from "./tools/checkpoints.ts";
 import { diffWorkspace } from "./tools/diff-workspace.ts";
 import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
@@ -119,6 +120,9 @@ export class Worker implements Service {
     executors
       .set("create_session", createSession(new Records(redis)))
       .set("close_session", closeSession(keeper))
+      .set("create_checkpoint", createCheckpoint(new Records(redis)))
+      .set("restore_checkpoint", restoreCheckpoint(new Records(redis)))
+      .set("fork_session", forkSession)
       .set("run_command", runCommand)
       .set("write_process", writeProcess)
       .set("kill_process", killProcess)

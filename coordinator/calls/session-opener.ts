@@ -10,7 +10,7 @@ import {
   newSessionId,
   type SessionId,
 } from "../../shared/ids.ts";
-import { checkpointFields, Records, type SessionRecord } from "../../shared/records.ts";
+import { checkpointFields, noCheckpoint, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
 import { defineScript } from "../../shared/redis/script-runner.ts";
@@ -28,12 +28,6 @@ export interface Opened {
   /** Which of the requests that asked for the call this one is, from 1. */
   ask: number;
 }
-
-/** The one answer for a checkpoint that nobody knows, that is gone, or that is somebody else's. */
-export const noCheckpoint = (id: string): ToolFailure =>
-  new ToolFailure("NOT_FOUND", `There is no checkpoint "${id}"; automatic ones are the last three of a session`, {
-    hint: "list_checkpoints shows yours.",
-  });
 
 /** Makes session records and puts them in the line for a worker. */
 export class SessionOpener {
@@ -74,6 +68,8 @@ export class SessionOpener {
     const argsHash = hashArguments("create_session", args);
     this.deps.memory.admit();
     const sessionId = key ? await this.#heldBy(principal, key, argsHash, gone) : newSessionId();
+    if (key && (await this.#records.session(sessionId)))
+      return await this.#earlier(principal, rawArgs, waitMs, sessionId);
     const { redis, scripts, watcher } = this.deps;
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);

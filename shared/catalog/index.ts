@@ -1,4 +1,5 @@
 import { getCall, listCalls } from "./calls.ts";
+import { createCheckpoint, deleteCheckpoint, forkSession, listCheckpoints, restoreCheckpoint } from "./checkpoints.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
 import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
@@ -27,6 +28,11 @@ export const tools: readonly Tool[] = [
   diffWorkspace,
   getCall,
   listCalls,
+  createCheckpoint,
+  listCheckpoints,
+  restoreCheckpoint,
+  deleteCheckpoint,
+  forkSession,
   ...codegenMcpTools,
 ];
 
@@ -60,16 +66,21 @@ export * from "./tool.ts";
 export * from "./toolsets.ts";
 export {
   closeSession,
+  createCheckpoint,
   createSession,
+  deleteCheckpoint,
+  forkSession,
   getCall,
   getSession,
   killProcess,
   listCalls,
+  listCheckpoints,
   listFiles,
   listProcesses,
   listSessions,
   readFile,
   readProcess,
+  restoreCheckpoint,
   runCommand,
   writeFile,
   writeProcess,

@@ -29,6 +29,16 @@ export interface CheckpointsDeps {
   log: Logger;
 }
 
+interface Wanted {
+  /** Empty for one that goes by itself. */
+  name?: string;
+  by?: CallId | undefined;
+  /** Number of the first call whose effects it takes back; 0 for none. */
+  undone?: number;
+  /** A record of its own even if nothing has changed. */
+  isNewInAnyCase?: boolean;
+}
+
 /** The checkpoints of one session in one epoch: one at a time, each pointed to under the lease. */
 export class SessionCheckpoints {
   readonly #lineage = new Lineage();
@@ -72,7 +82,7 @@ export class SessionCheckpoints {
     if (!this.#running.has(callId)) return outcome;
     this.#restsUntil = performance.now() + this.session.quietMs;
     try {
-      if (this.session.durability === "call") await this.#inTurn(() => this.#take("", callId, 0));
+      if (this.session.durability === "call") await this.#inTurn(() => this.#take({ by: callId }));
       return outcome;
     } catch (error) {
       if (error instanceof FencedError) throw error;
@@ -83,9 +93,14 @@ export class SessionCheckpoints {
     }
   }
 
-  /** @param name empty for one that goes by itself; `by` the call that asked for it */
+  /** One that stays until it is deleted. @param by the call that asked for it */
   async take(name: string, by: CallId): Promise<CheckpointRecord> {
-    return await this.#inTurn(async () => (await this.#take(name, by, 0))!);
+    return await this.#inTurn(() => this.#take({ name, by, isNewInAnyCase: true }));
+  }
+
+  /** One that goes by itself. */
+  async takeNow(by: CallId): Promise<CheckpointRecord> {
+    return await this.#inTurn(() => this.#take({ by, isNewInAnyCase: true }));
   }
 
   /** Makes the session's files what `record` holds, in place: what was changed since is undone, and counts as lost. */
@@ -94,7 +109,7 @@ export class SessionCheckpoints {
       const sandbox = await this.workspace.sandbox();
       await restoreCheckpoint(sandbox, this.deps.store, this.#lineage, record.layers);
       const isOwn = record.sessionId === this.session.id;
-      await this.#take("", by, isOwn ? record.covered + 1 : 1);
+      await this.#take({ by, undone: isOwn ? record.covered + 1 : 1, isNewInAnyCase: true });
     });
   }
 
@@ -110,7 +125,7 @@ export class SessionCheckpoints {
     if (performance.now() < this.#restsUntil) return;
     this.#restsUntil = Number.POSITIVE_INFINITY; // until it ended
     try {
-      await this.deps.turnstile.pass(() => this.#inTurn(() => this.#take("", undefined, 0)));
+      await this.deps.turnstile.pass(() => this.#inTurn(() => this.#take({})));
       this.#restsUntil = performance.now() + (this.#isDirty ? MOVING_MS : 0);
     } catch (err) {
       this.#restsUntil = performance.now() + RETRY_MS;
@@ -118,15 +133,17 @@ export class SessionCheckpoints {
     }
   }
 
-  /** @returns undefined when nothing has changed and no name was given */
-  async #take(name: string, by: CallId | undefined, undone: number): Promise<CheckpointRecord | undefined> {
+  async #take(wanted: { isNewInAnyCase: true } & Wanted): Promise<CheckpointRecord>;
+  /** @returns undefined when nothing has changed */
+  async #take(wanted: Wanted): Promise<CheckpointRecord | undefined>;
+  async #take({ name = "", by, undone = 0, isNewInAnyCase = false }: Wanted): Promise<CheckpointRecord | undefined> {
     const { deps, session } = this;
     const sandbox = await this.workspace.sandbox();
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
     const covered = others.length > 0 ? Math.min(...others) - 1 : this.#started;
     const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
     const written = await writeCheckpoint(sandbox, deps.store, this.#lineage);
-    const isNew = written.storedBytes > 0 || name !== "" || undone > 0 || !this.#hasPointer;
+    const isNew = isNewInAnyCase || written.storedBytes > 0 || !this.#hasPointer;
     const record = isNew ? toRecord(session, written, name, covered) : undefined;
     await this.#point(record, { covered, isMoving, undone });
     this.#lineage.advance(written);

@@ -128,6 +128,14 @@ export class SessionWorkspace implements SandboxListener {
     return [...this.#live.keys()].some((id) => id !== own);
   }
 
+  /** Ends every process. @returns how many there were */
+  async endAll(): Promise<number> {
+    const ends = [...this.#live.values()].map(({ end }) => end);
+    this.killAll();
+    await Promise.all(ends);
+    return ends.length;
+  }
+
   killAll(): void {
     for (const id of this.#live.keys()) void this.kill(id, "SIGKILL").catch(() => {}); // gone with its container then
   }
