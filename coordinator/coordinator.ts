@@ -43,6 +43,8 @@ const CLOSE_IDLE_MS = 50;
 
 /** One coordinator replica, wired. It listens at once; `/readyz` says when Redis is there. */
 export class Coordinator implements Service {
+  /** What every leg calls. */
+  readonly tools: ToolService;
   readonly #server: Server;
   readonly #services: Service[];
   readonly #mcp: McpEndpoint;
@@ -88,7 +90,7 @@ export class Coordinator implements Service {
       processes: new ProcessTools({ scripts, records, resolver, watcher }),
       checkpoints: new CheckpointTools({ records, scripts, resolver, lane: this.#lane }),
     });
-    const tools = new ToolService({
+    this.tools = new ToolService({
       runner,
       codegenMcp: new CodegenMcpTools({ runner, records, scripts }),
       depth: new PrincipalDepth(config.MAX_PRINCIPAL_DEPTH),
@@ -96,6 +98,7 @@ export class Coordinator implements Service {
       isStoreThere,
       log,
     });
+    const { tools } = this;
     const sessions = new McpSessions(redis);
     const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
     const inbox = new SseInbox({ redis, subscriber, log });

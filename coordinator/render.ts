@@ -84,7 +84,7 @@ const RENDER: Record<string, Render> = {
     const failure = r.failure as Structured | undefined;
     const result = r.result as Structured | undefined;
     const told = failure
-      ? `\n${failure.code}: ${failure.message}`
+      ? `\n${failure.code}: ${failure.message}${failure.hint ? ` ${failure.hint}` : ""}`
       : result
         ? `\n${render(String(r.tool), result)}`
         : "";

@@ -410,6 +410,12 @@ describe("The file tools", () => {
       expect(long.text.length).to.be.within(500, 700);
     });
 
+    it("waits for nobody", async () => {
+      await sh("mkfifo fifo");
+      expect(failureOf(await refusal("search_files", { pattern: "a", path: "fifo" }))).to.equal("NOT_A_FILE");
+      expect((await call("search_files", { pattern: "absent" })).text).to.equal("No matches.");
+    });
+
     refuses("search_files", [
       ["an expression that is none", { pattern: "(" }, "INVALID_ARGUMENT", "unclosed group"],
       ["a glob that is none", { pattern: "a", glob: "[" }, "INVALID_ARGUMENT", "["],

@@ -33,7 +33,9 @@ export const searchFiles = async (
 ): Promise<{ matches: SearchMatch[]; truncated: boolean }> => {
   const action = `Cannot search "${request.path || "."}"`;
   const root = paths.existing(request.path, action);
-  const isFolder = statSync(root).isDirectory();
+  const stat = statSync(root);
+  const isFolder = stat.isDirectory();
+  if (!isFolder && !stat.isFile()) throw new AgentFailure("NOT_A_FILE", `${action}: it is not a regular file`);
   const folder = isFolder ? root : dirname(root);
   const reader = new MatchReader(request.mode, Math.min(request.limit || LIMIT_MAX, LIMIT_MAX));
   const args = [...ripgrepArguments(request), "--", isFolder ? "./" : `./${basename(root)}`];
