@@ -78,7 +78,8 @@ const RENDER: Record<string, Render> = {
     const { files, insertions, deletions } = (r.stat ?? {}) as Structured;
     if (!files) return "Nothing changed.";
     const left = r.truncated ? "; not all of it is shown, name a path" : "";
-    return `${files} files changed, ${insertions} lines added, ${deletions} removed${left}\n${r.diff}`;
+    const changed = files === 1 ? "1 file" : `${files} files`;
+    return `${changed} changed, ${insertions} lines added, ${deletions} removed${left}\n${r.diff}`;
   },
   get_call: (r) => {
     const failure = r.failure as Structured | undefined;
