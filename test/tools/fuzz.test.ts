@@ -13,7 +13,7 @@ const WIRE_RUNS = Number(process.env.FUZZ_WIRE_RUNS ?? 5);
 /** A call that answers later than this hangs: no fuzzed one waits or runs as long. */
 const HANGS_MS = 90_000;
 /** Of valid calls to one tool; past it each is made invalid, so that slow tools get as many runs as the others. */
-const BUDGET_MS = 15_000;
+const BUDGET_MS = 8_000;
 
 /** One `it` for each tool of the catalog, whoever added it. */
 const fuzz = (runs: number, call: Call): void => {

@@ -53,7 +53,9 @@ export class Recovery {
       try {
         const newest = await this.#records.newestCheckpoint(record);
         if (!newest) throw new ToolFailure("STORE_UNAVAILABLE", `The record of ${record.checkpoint} is gone`);
-        return await checkpoints.fill(sandbox, newest);
+        await checkpoints.fill(sandbox, newest);
+        sandbox.markWorkspace(true); // what the session changes is told from here on
+        return;
       } catch (error) {
         const mayPass = error instanceof ToolFailure && error.code === "STORE_UNAVAILABLE" && error.cause !== undefined;
         if (!mayPass || performance.now() > until) throw error;
