@@ -28,6 +28,7 @@ import { Offers } from "./mcp/offers.ts";
 import { RedisEventBus } from "./mcp/redis-event-bus.ts";
 import { SseInbox } from "./mcp/sse/sse-inbox.ts";
 import { SseLeg } from "./mcp/sse/sse-leg.ts";
+import { StreamResumer } from "./mcp/stream-resumer.ts";
 import { CallMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
 import { ToolRunner } from "./tool-runner.ts";
@@ -100,7 +101,8 @@ export class Coordinator implements Service {
     });
     const { tools } = this;
     const sessions = new McpSessions(redis);
-    const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, log });
+    const resumer = new StreamResumer({ sessions, records, tools });
+    const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, resumer, log });
     const inbox = new SseInbox({ redis, subscriber, log });
     const sse = new SseLeg({ sessions, tools, calls: this.#lane, inbox, log });
     const offers = new Offers(config.TOOLSETS);

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure } from "../shared/failure.ts";
+import type { CallId } from "../shared/ids.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { LaneCalls } from "./calls/lane-calls.ts";
+import type { OutputPosition } from "./calls/output-follower.ts";
 import type { CheckpointTools } from "./tools/checkpoint-tools.ts";
 import type { ProcessTools } from "./tools/process-tools.ts";
 import type { RecordTools } from "./tools/record-tools.ts";
@@ -36,6 +38,11 @@ export class ToolRunner {
     const args = checkArguments(tool, rawArgs);
     const record = this.#recordTools.get(tool.name);
     return record ? await record(args as never, caller) : await this.#lane.run(tool, args, caller);
+  }
+
+  /** Waits on for a call that an earlier request made. @throws {ToolFailure} the tool's own */
+  async resume(tool: Tool, callId: CallId, caller: Caller, from: OutputPosition | undefined): Promise<Structured> {
+    return await this.#lane.resume(tool, callId, caller, from);
   }
 }
 

@@ -1,8 +1,10 @@
 import type { Logger } from "pino";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../shared/failure.ts";
+import type { CallId } from "../shared/ids.ts";
 import { isRedisAway } from "../shared/redis/connect.ts";
 import type { Caller } from "./calls/caller.ts";
+import type { OutputPosition } from "./calls/output-follower.ts";
 import type { PrincipalDepth } from "./calls/principal-depth.ts";
 import type { CallMetrics } from "./metrics.ts";
 import { answer, failed, type ToolResult } from "./tool-answer.ts";
@@ -22,6 +24,18 @@ export class ToolService {
       log: Logger;
     },
   ) {}
+
+  /** Answers once more for a call that an earlier request made, with its output from a place on. Never rejects. */
+  async resume(tool: Tool, callId: CallId, caller: Caller, from: OutputPosition | undefined): Promise<ToolResult> {
+    const { runner, codegenMcp, log } = this.deps;
+    log.info({ tool: tool.name, call: callId, principal: caller.principal }, "stream resumed");
+    try {
+      if (tool.toolset === "codegen-mcp") return await codegenMcp.resume(callId, caller, from);
+      return answer(tool.name, await runner.resume(tool, callId, caller, from));
+    } catch (error) {
+      return failed(this.#explain(error));
+    }
+  }
 
   /** Never rejects. */
   async call(tool: Tool, rawArgs: unknown, caller: Caller): Promise<ToolResult> {

@@ -214,6 +214,14 @@ export interface OutputEntry {
   data: Buffer;
 }
 
+const toOutput = (raw: unknown): OutputEntry[] =>
+  (raw as [Buffer, Buffer[]][]).map(([id, fields]) => ({
+    id: id.toString(),
+    isStderr: fields[1]?.toString() === "2",
+    offset: Number(fields[3]?.toString()),
+    data: fields[5] ?? Buffer.alloc(0),
+  }));
+
 /** Reads what the scripts wrote. Whoever asks checks the principal. */
 export class Records {
   constructor(private readonly redis: Redis) {}
@@ -315,12 +323,12 @@ export class Records {
   async output(sid: SessionId, callId: CallId, after: string | undefined, count: number): Promise<OutputEntry[]> {
     const from = after ? `(${after}` : "-";
     const key = keys.output(sid, processIdOf(callId));
-    const raw = (await this.redis.xrangeBuffer(key, from, "+", "COUNT", count)) as [Buffer, Buffer[]][];
-    return raw.map(([id, fields]) => ({
-      id: id.toString(),
-      isStderr: fields[1]?.toString() === "2",
-      offset: Number(fields[3]?.toString()),
-      data: fields[5] ?? Buffer.alloc(0),
-    }));
+    return toOutput(await this.redis.xrangeBuffer(key, from, "+", "COUNT", count));
+  }
+
+  /** The last `count` entries up to and including `last`, newest first. */
+  async outputUpTo(sid: SessionId, callId: CallId, last: string, count: number): Promise<OutputEntry[]> {
+    const key = keys.output(sid, processIdOf(callId));
+    return toOutput(await this.redis.xrevrangeBuffer(key, last, "-", "COUNT", count));
   }
 }

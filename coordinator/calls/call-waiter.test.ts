@@ -72,7 +72,13 @@ describe("CallWaiter", () => {
 
   it("passes output on in order and once, although every live event was lost", async () => {
     const seen: string[] = [];
-    const progress = { output: (data: Buffer) => seen.push(data.toString()), queued: () => {} };
+    const progress = {
+      output: (data: Buffer) => seen.push(data.toString()),
+      skipped: () => {},
+      queued: () => {},
+      isFull: false,
+      onRoom: undefined,
+    };
     for (const id of STREAM_IDS)
       await server.redis.xadd(
         keys.output(sid, callId.replace("call", "proc") as never),

@@ -3,7 +3,7 @@ import type { CallId, SessionId } from "../../shared/ids.ts";
 import { type CallState, isFinalState, type Outcome, type Records } from "../../shared/records.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { ProgressSink } from "./caller.ts";
-import { OutputFollower } from "./output-follower.ts";
+import { OutputFollower, type OutputPosition } from "./output-follower.ts";
 
 /** How often a call in flight is read although no event came: events may be lost, records are not. */
 const REREAD_MS = 1_000;
@@ -20,6 +20,8 @@ export interface WaitOptions {
   /** This request made the call: nothing of it can have been missed yet. */
   isNew: boolean;
   progress: ProgressSink | undefined;
+  /** What of the output was told before. */
+  outputFrom?: OutputPosition | undefined;
   signal: AbortSignal | undefined;
   /** Called about every second while the call is still queued. */
   onStillQueued(): Promise<void>;
@@ -38,7 +40,7 @@ export class CallWaiter {
     });
     const { progress } = options;
     const follower = progress
-      ? new OutputFollower({ records, onChunk: (data, isStderr) => progress.output(data, isStderr) }, sid, callId)
+      ? new OutputFollower({ records, sink: progress }, sid, callId, options.outputFrom)
       : undefined;
 
     const reread = async (): Promise<void> => {
@@ -77,7 +79,7 @@ export class CallWaiter {
       clearInterval(rereading);
       clearTimeout(over);
       options.signal?.removeEventListener("abort", onAbort);
-      await follower?.catchUp();
+      await follower?.end();
     }
   }
 }

@@ -1,9 +1,14 @@
-import type { SessionId } from "../../shared/ids.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
 
 /** Told of a call's progress while its client waits. */
 export interface ProgressSink {
-  /** Text of output as it came. */
-  output(data: Buffer, isStderr: boolean): void;
+  /** Output as it came. @param id the chunk, `<epoch>-<sequence>` */
+  output(data: Buffer, isStderr: boolean, id: string): void;
+  /** Some output before this offset was not told, and is no longer kept. */
+  skipped(until: number): void;
+  /** It wants no more for now, and calls `onRoom` when it does. */
+  readonly isFull: boolean;
+  onRoom: (() => void) | undefined;
   /** The call waits: `position` calls or sessions (itself included) are to be served until it is. */
   queued(position: number): void;
 }
@@ -19,5 +24,5 @@ export interface Caller {
   /** The `Mcp-Session-Id` of a 2025-era client, and the session bound to it. */
   mcpSession: { id: string; boundSession: SessionId | undefined } | undefined;
   /** Runs once the call's id is known and its record stands. */
-  onSubmitted?: (sid: SessionId, callId: string) => void;
+  onSubmitted?: (sid: SessionId, callId: CallId) => void;
 }

@@ -5,6 +5,7 @@ import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallEnd, CallWaiter } from "./call-waiter.ts";
 import type { Caller } from "./caller.ts";
+import type { OutputPosition } from "./output-follower.ts";
 import type { SessionOpener } from "./session-opener.ts";
 import { noProcess, type SessionResolver, sessionNotFound } from "./session-resolver.ts";
 import type { Accepted, Submitter } from "./submitter.ts";
@@ -13,6 +14,9 @@ import type { Accepted, Submitter } from "./submitter.ts";
 const CANCELLED = JSON.stringify({
   failure: new ToolFailure("CANCELLED", "The call was cancelled before it started").toRecord(),
 });
+
+/** A resumed call's end is looked for at least so long. */
+const RESUMED_MS = 2_000;
 
 type Structured = Record<string, unknown>;
 interface Started {
@@ -62,6 +66,31 @@ export class LaneCalls {
     if (!end) return { ...own, ...(await this.#unfinished(started)) };
     const isReplayed = started.ask > 1 && (await this.#areEffectsLost(started));
     return { ...own, ...this.#answer(end), ...(isReplayed ? { effects_lost: true } : {}) };
+  }
+
+  /**
+   * Waits on for a call that another request made, as long as that one would have, and answers as that one would.
+   * @throws {ToolFailure} with the tool's own failure, or NOT_FOUND
+   */
+  async resume(
+    tool: Tool,
+    callId: CallId,
+    caller: Caller,
+    outputFrom: OutputPosition | undefined,
+  ): Promise<Structured> {
+    const { records, waiter } = this.deps;
+    const sessionId = sessionOf(callId);
+    const call = await records.call(sessionId, callId);
+    if (!call) throw new ToolFailure("NOT_FOUND", `There is no call "${callId}" any more`);
+    const end = await waiter.wait(sessionId, callId, {
+      until: performance.now() + Math.max(RESUMED_MS, call.detachAt - Date.now()),
+      isNew: false,
+      progress: caller.progress,
+      outputFrom,
+      signal: undefined,
+      onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),
+    });
+    return end ? this.#answer(end) : await this.#unfinished({ sessionId, callId, ask: 1 });
   }
 
   /** A session that still waits for a worker has nobody who could close it. */

@@ -10,6 +10,7 @@ import {
 import type { Logger } from "pino";
 import { TOOLSETS } from "../../shared/catalog/index.ts";
 import type { ToolService } from "../tool-service.ts";
+import { KEEP_ALIVE_MS } from "./event-stream.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
 import { NOTHING, type Offers } from "./offers.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
@@ -17,9 +18,6 @@ import type { McpRequest } from "./request.ts";
 import { answerTooLarge, RequestBody } from "./request-body.ts";
 import { createServer } from "./server-factory.ts";
 import type { SseLeg } from "./sse/sse-leg.ts";
-
-/** Below the 15 s after which common proxies think a quiet stream dead. */
-const KEEP_ALIVE_MS = 10_000;
 
 const NO_TOOLSET = `Unknown toolset; there are ${TOOLSETS.join(", ")}`;
 

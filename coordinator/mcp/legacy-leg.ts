@@ -2,18 +2,23 @@ import {
   isInitializeRequest,
   isJSONRPCRequest,
   type JSONRPCMessage,
+  type RequestId,
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
-import { sessionOf } from "../../shared/ids.ts";
+import { type CallId, sessionOf } from "../../shared/ids.ts";
 import type { LaneCalls } from "../calls/lane-calls.ts";
 import type { SessionOpener } from "../calls/session-opener.ts";
 import type { ToolService } from "../tool-service.ts";
+import { EventIds } from "./event-ids.ts";
+import { KEEP_ALIVE_MS } from "./event-stream.ts";
 import type { McpSession, McpSessions } from "./mcp-sessions.ts";
 import { createServer, type RequestContext } from "./server-factory.ts";
+import type { StreamResumer } from "./stream-resumer.ts";
 
 const SESSION_HEADER = "mcp-session-id";
-const KEEP_ALIVE_MS = 10_000;
+/** How soon a client that lost its stream should come back. */
+const RETRY_MS = 500;
 
 /** What the endpoint knows of a request. */
 type Asked = Pick<RequestContext, "principal" | "receivedAt" | "offer">;
@@ -37,6 +42,7 @@ export class LegacyLeg {
       tools: ToolService;
       calls: LaneCalls;
       opener: SessionOpener;
+      resumer: StreamResumer;
       log: Logger;
     },
   ) {}
@@ -44,7 +50,9 @@ export class LegacyLeg {
   async fetch(request: Request, body: unknown, asked: Asked): Promise<Response> {
     if (request.method === "POST") return await this.#post(request, body, asked);
     if (request.method === "DELETE") return await this.#delete(request, asked.principal);
-    return rpcError(405, -32_000, "Method not allowed: this server sends nothing outside of requests", {
+    const lastEventId = request.headers.get("last-event-id");
+    if (request.method === "GET" && lastEventId) return await this.#resume(request, asked.principal, lastEventId);
+    return rpcError(405, -32_000, "Method not allowed: this server sends nothing outside of requests' streams", {
       allow: "POST, DELETE",
     });
   }
@@ -73,6 +81,13 @@ export class LegacyLeg {
     return new Response(null, { status: 200 });
   }
 
+  async #resume(request: Request, principal: string, lastEventId: string): Promise<Response> {
+    const found = await this.#session(request, principal);
+    if (found instanceof Response) return found;
+    const resumed = await this.deps.resumer.resume(found, principal, lastEventId);
+    return resumed ?? rpcError(400, -32_000, "Bad Request: Last-Event-ID names no event of this session");
+  }
+
   async #session(request: Request, principal: string): Promise<McpSession | Response> {
     const id = request.headers.get(SESSION_HEADER);
     if (!id) return rpcError(400, -32_000, "Bad Request: Mcp-Session-Id header is required");
@@ -83,34 +98,46 @@ export class LegacyLeg {
     if (!("method" in message) || message.method !== "notifications/cancelled") return;
     const requestId = message.params?.requestId as string | number | undefined;
     if (requestId === undefined) return;
-    const callId = await this.deps.sessions.callOf(session.id, requestId);
+    const callId = await this.deps.sessions.openCallOf(session.id, requestId);
     if (callId) await this.deps.calls.cancel(sessionOf(callId), callId);
   }
 
   async #serve(request: Request, body: unknown, asked: Asked, mcpSession: McpSession | undefined): Promise<Response> {
     const { sessions, tools, log } = this.deps;
+    const events = mcpSession ? eventIdsOf(body) : undefined;
+    const made = new Map<RequestId, CallId>();
     const server = createServer(tools, {
       ...asked,
       era: "legacy",
       mcpSession,
-      onSubmitted: (requestId, callId) => {
+      onTold: (progress, cursor) => events?.told(progress, cursor),
+      onSubmitted: (noted, callId) => {
         if (!mcpSession) return;
-        sessions
-          .note(mcpSession.id, requestId, callId)
-          .catch((err: unknown) => log.warn({ err }, "a call was not noted"));
+        if (events) events.callId = callId;
+        made.set(noted.requestId, callId);
+        sessions.note(mcpSession.id, noted, callId).catch((err: unknown) => log.warn({ err }, "a call was not noted"));
       },
     });
-    const transport = new WebStandardStreamableHTTPServerTransport({ keepAliveMs: KEEP_ALIVE_MS });
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      keepAliveMs: KEEP_ALIVE_MS,
+      retryInterval: RETRY_MS,
+      ...(events ? { eventStore: events } : {}),
+    });
     await server.connect(transport);
     const response = await transport.handleRequest(request, { parsedBody: body });
-    const requests = (Array.isArray(body) ? body : [body]).filter((message) => isJSONRPCRequest(message));
     return whenSent(response, (isWhole) => {
       void server.close();
       if (!mcpSession || !isWhole) return; // a client that went away may still cancel the call
-      for (const { id } of requests) sessions.forget(mcpSession.id, id).catch(() => {}); // it expires with its session
+      for (const [requestId, callId] of made) {
+        sessions.answered(mcpSession.id, requestId, callId).catch(() => {}); // it expires by itself
+      }
     });
   }
 }
+
+/** Streams of one tool call can be resumed. Everything else is quick and harmless to ask for again. */
+const eventIdsOf = (body: unknown): EventIds | undefined =>
+  isJSONRPCRequest(body) && body.method === "tools/call" ? new EventIds(body.id) : undefined;
 
 /** Runs `then` once the body was read to its end, or given up. */
 const whenSent = (response: Response, then: (isWhole: boolean) => void): Response => {

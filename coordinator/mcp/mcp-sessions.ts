@@ -1,10 +1,24 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import type { RequestId } from "@modelcontextprotocol/server";
 import type { Redis } from "ioredis";
 import { type CallId, isSessionId, type SessionId } from "../../shared/ids.ts";
 import { keys } from "../../shared/redis/keys.ts";
 
 const TTL_S = 7 * 86_400;
 const MAX_PER_PRINCIPAL = 1_000;
+/** Longer than any request waits for its answer, placement included. */
+const OPEN_S = 300;
+/** What a client gets to come back for an answer that was sent and did not arrive. */
+const ANSWERED_S = 60;
+const ANSWERED = " answered";
+
+/** What of a JSON-RPC request is needed to answer it once more. */
+export interface NotedRequest {
+  requestId: RequestId;
+  progressToken?: string | number;
+  /** By the name it was called by. */
+  tool: string;
+}
 
 export interface McpSession {
   id: string;
@@ -46,19 +60,38 @@ export class McpSessions {
     await this.redis.zrem(keys.mcpSessions(principal), id);
   }
 
-  /** Remembers which call a JSON-RPC request made, so that `notifications/cancelled` finds it from any replica. */
-  async note(id: string, requestId: string | number, callId: string): Promise<void> {
-    await this.redis.hset(keys.mcpSession(id), requestField(requestId), callId);
+  /** Remembers which call a JSON-RPC request made, so that a cancel and a resumed stream find it from any replica. */
+  async note(id: string, request: NotedRequest, callId: CallId): Promise<void> {
+    await Promise.all([
+      this.redis.set(keys.mcpRequest(id, requestName(request.requestId)), callId, "EX", OPEN_S),
+      this.redis.set(keys.mcpCall(id, callId), JSON.stringify(request), "EX", OPEN_S),
+    ]);
   }
 
-  async forget(id: string, requestId: string | number): Promise<void> {
-    await this.redis.hdel(keys.mcpSession(id), requestField(requestId));
+  /** The request was answered: a cancel of it means nothing any more. */
+  async answered(id: string, requestId: RequestId, callId: CallId): Promise<void> {
+    await this.redis.set(keys.mcpRequest(id, requestName(requestId)), `${callId}${ANSWERED}`, "EX", ANSWERED_S, "XX");
   }
 
-  async callOf(id: string, requestId: string | number): Promise<CallId | undefined> {
-    return ((await this.redis.hget(keys.mcpSession(id), requestField(requestId))) as CallId | null) ?? undefined;
+  /** The call that a request made and that was not answered yet. */
+  async openCallOf(id: string, requestId: RequestId): Promise<CallId | undefined> {
+    const noted = await this.redis.get(keys.mcpRequest(id, requestName(requestId)));
+    return noted && !noted.endsWith(ANSWERED) ? (noted as CallId) : undefined;
+  }
+
+  async callOf(id: string, requestId: RequestId): Promise<CallId | undefined> {
+    const noted = await this.redis.get(keys.mcpRequest(id, requestName(requestId)));
+    return noted ? (noted.replace(ANSWERED, "") as CallId) : undefined;
+  }
+
+  async requestOf(id: string, callId: CallId): Promise<NotedRequest | undefined> {
+    const noted = await this.redis.get(keys.mcpCall(id, callId));
+    return noted ? (JSON.parse(noted) as NotedRequest) : undefined;
   }
 }
 
-/** JSON-RPC's 1 and "1" are two ids. */
-const requestField = (requestId: string | number): string => `r:${JSON.stringify(requestId)}`;
+/** JSON-RPC's 1 and "1" are two ids, and a client may choose very long ones. */
+const requestName = (requestId: RequestId): string => {
+  const name = JSON.stringify(requestId);
+  return name.length <= 64 ? name : createHash("sha256").update(name).digest("base64url");
+};

@@ -1,7 +1,9 @@
 import { ProtocolError, ProtocolErrorCode, Server } from "@modelcontextprotocol/server";
+import type { CallId } from "../../shared/ids.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { ToolService } from "../tool-service.ts";
+import type { NotedRequest } from "./mcp-sessions.ts";
 import type { Offer } from "./offers.ts";
 import { ProgressNotifier } from "./progress-notifier.ts";
 
@@ -16,8 +18,10 @@ export interface RequestContext {
   /** Where a server serves more than one request, each counts from when it comes to it. */
   receivedAt?: number;
   mcpSession: Caller["mcpSession"];
-  /** A 2025-era request's JSON-RPC id belongs to a call from now on: a later cancel names only the former. */
-  onSubmitted?: (requestId: string | number, callId: string) => void;
+  /** A 2025-era request belongs to a call from now on: a later cancel names only the former. */
+  onSubmitted?: (request: NotedRequest, callId: CallId) => void;
+  /** A progress message with this number tells the output up to the chunk `cursor`. */
+  onTold?: (progress: number, cursor: string) => void;
 }
 
 /** A fresh MCP server for one request, as the SDK wants it. Everything costly (the tool list) is built once. */
@@ -35,9 +39,13 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
     const progress =
       token === undefined
         ? undefined
-        : new ProgressNotifier((value, message) =>
-            notify({ method: "notifications/progress", params: { progressToken: token, progress: value, message } }),
-          );
+        : new ProgressNotifier((value, message, cursor) => {
+            context.onTold?.(value, cursor);
+            return notify({
+              method: "notifications/progress",
+              params: { progressToken: token, progress: value, message },
+            });
+          });
     const { era, principal, receivedAt = performance.now(), mcpSession, onSubmitted } = context;
     try {
       return await tools.call(tool, params.arguments, {
@@ -46,7 +54,11 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
         mcpSession,
         progress,
         signal: era === "modern" ? signal : undefined,
-        onSubmitted: (_, callId) => onSubmitted?.(id, callId),
+        onSubmitted: (_, callId) =>
+          onSubmitted?.(
+            { requestId: id, tool: tool.name, ...(token === undefined ? {} : { progressToken: token }) },
+            callId,
+          ),
       });
     } finally {
       progress?.end();

@@ -1,9 +1,10 @@
 import { findTool } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
-import { isCallId, sessionOf } from "../../shared/ids.ts";
+import { type CallId, isCallId, sessionOf } from "../../shared/ids.ts";
 import { isFinalState, type Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Caller } from "../calls/caller.ts";
+import type { OutputPosition } from "../calls/output-follower.ts";
 import { answer, type ToolResult, textAnswer } from "../tool-answer.ts";
 import type { ToolRunner } from "../tool-runner.ts";
 import { codegenTexts, progressOf, ticket } from "./codegen-mcp-texts.ts";
@@ -49,7 +50,19 @@ export class CodegenMcpTools {
     };
     const target = findTool(tool);
     if (!target) throw new ToolFailure("UNSUPPORTED", `This server cannot do ${name} yet: it has no ${tool}`);
-    const result = await this.deps.runner.run(target, addressed, caller);
+    return await this.#tell(tool, await this.deps.runner.run(target, addressed, caller), caller);
+  }
+
+  /** Answers once more for a call that an earlier request made. */
+  async resume(callId: CallId, caller: Caller, from: OutputPosition | undefined): Promise<ToolResult> {
+    const call = await this.#find(callId, caller);
+    const tool = call && findTool(call.tool);
+    if (!tool) throw new ToolFailure("NOT_FOUND", `There is no call "${callId}" any more`);
+    return await this.#tell(tool.name, await this.deps.runner.resume(tool, callId, caller, from), caller);
+  }
+
+  /** @param tool which of ours did the work */
+  async #tell(tool: string, result: Structured, caller: Caller): Promise<ToolResult> {
     if ((result.status === "queued" || result.status === "running") && result.call_id) {
       const task = await this.#find(String(result.call_id), caller);
       if (task) return textAnswer(ticket(task, `Task ${task.id} queued for execution`), result);

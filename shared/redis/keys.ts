@@ -55,8 +55,12 @@ export const keys = {
   principal: (principal: string) => `cg:principal:${principal}`,
   /** `create_session`'s idempotency key → session id and arguments' hash, 24 h. */
   creationKey: (principal: string, key: string) => `cg:principal:${principal}:key:${key}`,
-  /** Hash of a 2025-era `Mcp-Session-Id`: principal, protocol version, bound session; `r:<id>`: call of a JSON-RPC request. */
+  /** Hash of a 2025-era `Mcp-Session-Id`: principal, bound session. */
   mcpSession: (id: string) => `cg:mcp:${id}`,
+  /** The call that a JSON-RPC request of an MCP session made, and whether it was answered; for minutes. */
+  mcpRequest: (id: string, requestId: string) => `cg:mcp:${id}:r:${requestId}`,
+  /** The JSON-RPC request of an MCP session that made a call, see `NotedRequest`; for minutes. */
+  mcpCall: (id: string, callId: CallId) => `cg:mcp:${id}:c:${callId}`,
   /** List of JSON-RPC messages for the replica that holds an HTTP+SSE stream. */
   mcpInbox: (id: string) => `cg:mcp:${id}:in`,
   /** Sorted set of a principal's `Mcp-Session-Id`s by last use in ms. */

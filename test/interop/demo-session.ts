@@ -26,13 +26,13 @@ export const demoSession = async (client: ToolClient): Promise<void> => {
   const onText = (text: string): void => {
     streamed += text;
   };
-  const failing = await call("run_command", { command: "python3 -m pytest -q" }, { onText });
+  const failing = await call("run_command", { command: "python3 -m pytest -q", wait_ms: 50_000 }, { onText });
   expect(failing.structured).to.include({ status: "exited", exit_code: 1 });
   expect(failing.structured.stdout).to.include("1 failed");
   expect(streamed, "what was streamed is what was printed").to.equal(failing.structured.stdout);
 
   await call("write_file", { path: "stats.py", content: MENDED });
-  const passing = await call("run_command", { command: "python3 -m pytest -q" });
+  const passing = await call("run_command", { command: "python3 -m pytest -q", wait_ms: 50_000 });
   expect(passing.structured.exit_code).to.equal(0);
   expect(passing.text).to.include("1 passed");
 

@@ -59,7 +59,7 @@ export class SseLeg {
       principal,
       offer,
       mcpSession: { id: stream.id, boundSession: undefined },
-      onSubmitted: (requestId, callId) => stream.submitted(requestId, callId),
+      onSubmitted: ({ requestId }, callId) => stream.submitted(requestId, callId),
     });
     await stream.start(server);
   }

@@ -9,9 +9,8 @@ import {
   type Server,
   type Transport,
 } from "@modelcontextprotocol/server";
+import { KEEP_ALIVE_MS } from "../event-stream.ts";
 
-/** Below the 15 s after which common proxies think a quiet stream dead. */
-const KEEP_ALIVE_MS = 10_000;
 /** A client that reads nothing for so long that this much waits for it is let go. */
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
 
