@@ -39,6 +39,9 @@ const Env = CommonEnv.extend({
     .string()
     .regex(/^(file:\/\/\/.|s3:\/\/[a-z0-9.-]+(\/|$))/, "must be file:///folder or s3://bucket/prefix")
     .default("file:///var/lib/codegen-mcp/checkpoints"),
+  /** How often objects are looked for that no checkpoint needs; younger ones than the grace are never deleted. */
+  CHECKPOINT_SWEEP_MS: z.coerce.number().int().min(100).default(600_000),
+  CHECKPOINT_GRACE_MS: z.coerce.number().int().min(1_000).default(3_600_000),
   /** How often this host is looked through for what crashed workers left. */
   SWEEP_MS: z.coerce.number().int().min(100).default(5_000),
   /** What neither a record nor a live worker claims is removed when it is older than this. */

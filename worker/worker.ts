@@ -14,6 +14,7 @@ import { type Service, stopInReverse } from "../shared/service.ts";
 import { VERSION } from "../shared/version.ts";
 import { CallConsumer } from "./call-consumer.ts";
 import { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
+import { CheckpointSweeper } from "./checkpoint/checkpoint-sweeper.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -150,7 +151,11 @@ export class Worker implements Service {
         orphanAgeMs: config.ORPHAN_AGE_MS,
       },
     );
-    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper];
+    const checkpointSweeper = new CheckpointSweeper(
+      { redis, identity: store, store: checkpointStore, log },
+      { worker, everyMs: config.CHECKPOINT_SWEEP_MS, graceMs: config.CHECKPOINT_GRACE_MS },
+    );
+    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper, checkpointSweeper];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */
