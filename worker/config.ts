@@ -39,6 +39,9 @@ const Env = CommonEnv.extend({
     .string()
     .regex(/^(file:\/\/\/.|s3:\/\/[a-z0-9.-]+(\/|$))/, "must be file:///folder or s3://bucket/prefix")
     .default("file:///var/lib/codegen-mcp/checkpoints"),
+  /** Of an S3-compatible store; without an endpoint, Amazon's. Who we are: AWS_ACCESS_KEY_ID and so on, or the host's role. */
+  S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  S3_REGION: z.string().min(1).default("us-east-1"),
   /** How often objects are looked for that no checkpoint needs; younger ones than the grace are never deleted. */
   CHECKPOINT_SWEEP_MS: z.coerce.number().int().min(100).default(600_000),
   CHECKPOINT_GRACE_MS: z.coerce.number().int().min(1_000).default(3_600_000),

@@ -101,10 +101,13 @@ export class Worker implements Service {
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
     const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
-    const checkpointStore = new CheckpointStore(openObjectStore(config.CHECKPOINT_STORE), async () => {
-      if (!store.id) throw new Error("the store's identity is not known yet");
-      return store.id;
-    });
+    const checkpointStore = new CheckpointStore(
+      openObjectStore(config.CHECKPOINT_STORE, { region: config.S3_REGION, endpoint: config.S3_ENDPOINT }),
+      async () => {
+        if (!store.id) throw new Error("the store's identity is not known yet");
+        return store.id;
+      },
+    );
     const { DURABILITY: durability, CHECKPOINT_QUIET_MS: quietMs } = config;
     const recovery = new Recovery({ redis, scripts, store: checkpointStore, log }, { durability, quietMs });
     const isAvailable = (): boolean => host.isAvailable;

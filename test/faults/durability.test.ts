@@ -1,8 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import Docker from "dockerode";
+import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
 import { eventually } from "../support/eventually.ts";
 import { begin, connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
 import { removeContainer, useCluster } from "../support/use-cluster.ts";
+import { useS3 } from "../support/use-s3.ts";
 
 describe("What a session's files survive", () => {
   const settings = { LEASE_MS: "3000", BEAT_MS: "500", CHECKPOINT_QUIET_MS: "200", POOL_SIZE: "1", SWEEP_MS: "500" };
@@ -99,5 +104,46 @@ describe("What a session's files survive", () => {
     expect(after.structured).to.include({ stdout: "" });
     expect(after.structured.notice).to.match(/its files and processes are gone/);
     expect((await client.call("write_file", written)).structured.effects_lost).to.equal(true);
+  });
+});
+
+describe("A checkpoint store that speaks S3", () => {
+  const s3 = useS3();
+  let stack: EmbeddedStack;
+  let folder = "";
+  let client: ToolClient;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "codegen-mcp-test-"));
+    const where = { CHECKPOINT_STORE: `s3://${s3.bucket}/some`, S3_ENDPOINT: s3.endpoint };
+    stack = await EmbeddedStack.start({ folder, env: { POOL_SIZE: "1", DURABILITY: "call", ...where } });
+    client = await connectModern(stack.url);
+  });
+  after(async () => {
+    await client.close();
+    expect(await stack.stop()).to.deep.equal([0, 0]);
+    await rm(folder, { recursive: true });
+  });
+
+  it("brings sessions back; while it is away results say that they are not durable, and all else goes on", async () => {
+    const { session_id } = (await client.call("create_session")).structured;
+    const run = async (command: string) => await client.call("run_command", { session_id, command, wait_ms: 45_000 });
+    const told = await run("echo kept > kept; head -c 6000000 /dev/zero > large");
+    expect(told.structured).to.not.have.property("durable");
+    const filters = { label: [`codegen-mcp.deployment=${stack.deployment}`], name: [String(session_id)] };
+    const [container] = await new Docker().listContainers({ filters });
+    await removeContainer(container!.Id);
+    expect((await run("cat kept; stat -c %s large")).structured).to.include({ stdout: "kept\n6000000\n" });
+
+    await s3.stop();
+    const risky = await run("echo risky > risky");
+    expect(risky.structured).to.include({ exit_code: 0, durable: false });
+    expect(risky.structured.notice).to.match(/lost if its worker is/);
+    expect(failureOf(await client.call("create_checkpoint", { session_id }))).to.equal("STORE_UNAVAILABLE");
+    expect((await client.call("read_file", { session_id, path: "risky" })).structured.content).to.equal("risky\n");
+    const { checkpoints } = (await client.call("list_checkpoints", { session_id })).structured;
+    const [{ checkpoint_id }] = checkpoints as [{ checkpoint_id: string }];
+    const restore = await client.call("restore_checkpoint", { session_id, checkpoint_id, wait_ms: 45_000 });
+    expect(failureOf(restore)).to.equal("STORE_UNAVAILABLE");
+    expect((await run("cat risky")).structured.stdout, "nothing was touched").to.equal("risky\n");
   });
 });

@@ -61,13 +61,12 @@ export class CheckpointSweeper extends PeriodicService {
     const needed = new Set<string>();
     for (let from = 0; ; from += BATCH) {
       signal?.throwIfAborted();
-      const raw = await redis.zrange(keys.allCheckpoints, from, from + BATCH - 1, "WITHSCORES");
-      if (raw.length === 0) return needed;
+      const ids = (await redis.zrange(keys.allCheckpoints, `${from}`, `${from + BATCH - 1}`)) as CheckpointId[];
+      if (ids.length === 0) return needed;
       const gone: string[] = [];
-      for (let i = 0; i < raw.length; i += 2) {
-        const id = raw[i] as CheckpointId;
+      for (const id of ids) {
         const objects = await redis.hget(keys.checkpoint(sessionOf(id), id), "objects");
-        if (objects === null && Number(raw[i + 1]) < before) gone.push(id);
+        if (objects === null && Number(await redis.zscore(keys.allCheckpoints, id)) < before) gone.push(id);
         for (const object of objects?.split(" ") ?? []) needed.add(object);
       }
       if (gone.length > 0) await redis.zrem(keys.allCheckpoints, ...gone);
