@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { parseRedisAddress } from "./redis/redis-address.ts";
 
 /** What coordinator and worker both read from the environment. Durations in ms. */
 export const CommonEnv = z.object({
   REDIS_URL: z
     .string()
-    .regex(/^rediss?:\/\//, "must begin with redis:// or rediss://")
+    .refine((url) => parseRedisAddress(url) !== undefined, "must be redis://…, redis+cluster://… or redis+sentinel://…")
     .default("redis://127.0.0.1:6379"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   /** A worker that does not beat for this long is dead. */

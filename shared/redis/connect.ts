@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "pino";
+import { parseRedisAddress } from "./redis-address.ts";
 
 /** One second always: growing delays made recovery after an outage twelve times slower (measured, see ARCHITECTURE.md). */
 const RECONNECT_DELAY_MS = 1_000;
@@ -34,11 +35,7 @@ const OPTIONS = {
  * is back. Not connected yet: call `connect()`, or `whenReady`.
  */
 export const createRedis = (url: string, role: RedisRole, log: Logger): Redis => {
-  const redis = new Redis(url, {
-    ...OPTIONS[role],
-    lazyConnect: true,
-    retryStrategy: () => RECONNECT_DELAY_MS,
-  });
+  const redis = open(url, role);
   let isAway = false;
   redis.on("error", (err: Error) => {
     if (!isAway) log.warn({ err, role }, "Redis does not answer; trying again every second");
@@ -49,6 +46,28 @@ export const createRedis = (url: string, role: RedisRole, log: Logger): Redis =>
     isAway = false;
   });
   return redis;
+};
+
+const retryStrategy = (): number => RECONNECT_DELAY_MS;
+
+const open = (url: string, role: RedisRole): Redis => {
+  const address = parseRedisAddress(url);
+  const options = { ...OPTIONS[role], lazyConnect: true, retryStrategy };
+  if (address?.kind === "sentinel") {
+    const { nodes: sentinels, login, master: name } = address;
+    const sentinelLogin = login.password === undefined ? {} : { sentinelPassword: login.password };
+    const follow = { sentinels, name, sentinelRetryStrategy: retryStrategy };
+    return new Redis({ ...options, ...login, ...sentinelLogin, ...follow });
+  }
+  if (address?.kind !== "cluster") return new Redis(url, options);
+  const cluster = new Cluster(address.nodes, {
+    enableOfflineQueue: role === "patient" || role === "subscriber",
+    lazyConnect: true,
+    clusterRetryStrategy: retryStrategy,
+    redisOptions: { ...OPTIONS[role], ...address.login },
+  });
+  // It has every command and event that is used here; what it lacks (SELECT, MONITOR and the like) is not.
+  return cluster as unknown as Redis;
 };
 
 /** Starts connecting and resolves at the first `ready`, however long Redis takes to come, or when `signal` aborts. */
@@ -65,7 +84,8 @@ export const whenReady = async (redis: Redis, signal?: AbortSignal): Promise<voi
 /** Whether a command failed because Redis is away or was cut off, not because of the command. */
 export const isRedisAway = (error: unknown): boolean =>
   error instanceof Error &&
-  (error.name === "MaxRetriesPerRequestError" || /^(Connection is closed|Stream isn't writeable)/.test(error.message));
+  (["MaxRetriesPerRequestError", "ClusterAllFailedError"].includes(error.name) ||
+    /^(Connection is closed|Stream isn't writeable)/.test(error.message));
 
 /** Ends the connection now. A command that is under way rejects. */
 export const closeRedis = async (redis: Redis): Promise<void> => {

@@ -42,7 +42,7 @@ describe("Redis that goes away for longer than a lease", () => {
       const container = await cluster.containerOf(session_id);
       const command = "for i in {1..40}; do echo $i | tee -a ticks; sleep 0.1; done";
       const { structured } = await client.call("run_command", { session_id, command, wait_ms: 0 });
-      await begin(client, "read_process", { process_id: structured.process_id, wait_ms: 5_000 });
+      await begin(client, "read_process", { session_id, process_id: structured.process_id, wait_ms: 5_000 });
 
       leave();
       await eventually("it is frozen", () => isPaused(container), LONG_MS);
@@ -53,7 +53,7 @@ describe("Redis that goes away for longer than a lease", () => {
       const { structured: end } = await eventually(
         "the call that ran has its end",
         async () => {
-          const answer = await client.call("get_call", { call_id: structured.call_id, wait_ms: 20_000 });
+          const answer = await client.call("get_call", { session_id, call_id: structured.call_id, wait_ms: 20_000 });
           return answer.structured.state === "done" && answer;
         },
         LONG_MS,
@@ -94,7 +94,7 @@ describe("A worker that is stopped for longer than its lease", () => {
     fenced.catch(() => {});
     stopped?.signal("SIGSTOP");
     await eventually("the agent stopped everything", () => isStopped(container), LONG_MS);
-    const { structured } = await client.call("get_call", { call_id, wait_ms: 30_000 });
+    const { structured } = await client.call("get_call", { session_id, call_id, wait_ms: 30_000 });
     expect(structured.state).to.equal("outcome_unknown");
     const successor = cluster.stack.addWorker();
     const next = await eventually(
