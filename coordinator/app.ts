@@ -26,10 +26,12 @@ export const createApp = (deps: {
   registry: Registry;
   authenticate: Authenticate;
   countWorkers: () => Promise<number>;
+  /** Whether Redis would evict records. */
+  evicts: () => boolean;
   host: string;
   allowedHosts: string[];
 }): RequestListener => {
-  const { mcp, redis, registry, authenticate, countWorkers, host, allowedHosts } = deps;
+  const { mcp, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts } = deps;
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -45,7 +47,8 @@ export const createApp = (deps: {
         () => false,
       ));
     const workers = isReady ? await countWorkers().catch(() => 0) : 0;
-    response.status(isReady ? 200 : 503).json({ redis: isReady ? "ok" : "unreachable", workers });
+    const state = !isReady ? "unreachable" : evicts() ? "evicts" : "ok";
+    response.status(state === "ok" ? 200 : 503).json({ redis: state, workers });
   });
   app.get("/metrics", async (_, response) => {
     response.type(registry.contentType).send(await registry.metrics());

@@ -115,7 +115,8 @@ export class Coordinator implements Service {
 
     const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
-    const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, host, allowedHosts });
+    const evicts = (): boolean => memory.evicts;
+    const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts });
     this.#server = createServer(app);
     this.#server.keepAliveTimeout = 65_000; // longer than the proxies in front, so that they never reuse a closed one
   }

@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { CONTAINER_PATHS } from "../../worker/sandbox/container-spec.ts";
+import { execIn } from "../support/exec-in.ts";
 import type { SessionLedger } from "./ledger.ts";
 import { EFFECTS_FILE } from "./scripted-session.ts";
 
@@ -14,20 +14,6 @@ export interface EffectFindings {
 export const readEffects = async (container: Docker.Container): Promise<string[]> => {
   const output = await execIn(container, `cat ${EFFECTS_FILE} notes/* 2>/dev/null`);
   return output.split("\n").filter((line) => line !== "");
-};
-
-/** Runs a command of the harness's own in a container, past the product. @returns what it wrote */
-export const execIn = async (container: Docker.Container, command: string): Promise<string> => {
-  const exec = await container.exec({
-    Cmd: ["bash", "-c", command],
-    WorkingDir: CONTAINER_PATHS.workdir,
-    AttachStdout: true,
-    Tty: true, // one plain stream
-  });
-  const stream = await exec.start({ Tty: true });
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString().replaceAll("\r\n", "\n");
 };
 
 /** Holds what a session's files show against what its client was told. */

@@ -57,7 +57,7 @@ export class FaultSchedule {
   async #track(kinds: FaultKind[], random: Random, until: AbortSignal): Promise<void> {
     for (let round = 0; round < ROUNDS; round++) {
       for (const kind of random.shuffled(kinds)) {
-        if (kind.size === "small") await this.#waitFor(() => !this.#isAlone, RECOVERY_MS, until);
+        if (kind.size === "small") await this.#waitFor(() => !this.#isAlone, Number.POSITIVE_INFINITY, until);
         if (kind.size === "alone") await this.#becomeAlone(until);
         await this.#waitFor(() => this.#running() >= BUSY, BUSY_WAIT_MS, until);
         if (until.aborted) return;

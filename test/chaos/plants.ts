@@ -4,7 +4,7 @@ import { FencedError, SessionScripts } from "../../shared/redis/session-scripts.
 import { VERSION } from "../../shared/version.ts";
 import { LABELS } from "../../worker/sandbox/container-spec.ts";
 import { eventually } from "../support/eventually.ts";
-import { execIn } from "./effects.ts";
+import { execIn } from "../support/exec-in.ts";
 import type { Figures } from "./figures.ts";
 import { EFFECTS_FILE, type ScriptedSession } from "./scripted-session.ts";
 import type { ChaosWorld } from "./world.ts";

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import type { Redis } from "ioredis";
@@ -69,7 +69,6 @@ export class ChaosWorld {
     env: Record<string, string>;
   }): Promise<ChaosWorld> {
     const folder = await mkdtemp(FOLDER);
-    await mkdir(join(folder, "checkpoints"));
     const env = { ...options.env, DOCKER_HOST: "" };
     const stack = await EmbeddedStack.start({ folder, coordinators: 0, workers: 0, env });
     const redis = createRedis(stack.redis.url, "patient", silentLog);
