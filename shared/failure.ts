@@ -31,6 +31,9 @@ const RETRYABLE = {
 
 export type FailureCode = keyof typeof RETRYABLE;
 
+/** A call that a worker ends with one of these did nothing, so that the same key may try again. Else: `OUTCOME_UNKNOWN`. */
+export const CHANGED_NOTHING: ReadonlySet<FailureCode> = new Set<FailureCode>(["SANDBOX_UNAVAILABLE"]);
+
 /** Codes from outside (the agent, a record) are strings until this says otherwise. */
 export const isFailureCode = (code: string): code is FailureCode => Object.hasOwn(RETRYABLE, code);
 

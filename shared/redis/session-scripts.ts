@@ -159,10 +159,18 @@ export class SessionScripts {
   async finish(
     sid: SessionId,
     lease: Lease,
-    end: { callId: CallId; state: "done" | "failed" | "cancelled"; outcome: string; event: Buffer },
+    end: {
+      callId: CallId;
+      state: "done" | "failed" | "cancelled";
+      outcome: string;
+      event: Buffer;
+      /** It failed before it did anything: the same key may be used again. */
+      changedNothing?: boolean;
+    },
   ): Promise<Ready> {
-    const { callId, state, outcome, event } = end;
-    const raw = await this.#run("finish")(keys.session(sid), ...owner(lease), callId, state, outcome, event);
+    const { callId, state, outcome, event, changedNothing } = end;
+    const args = [callId, state, outcome, event, changedNothing ? 1 : 0];
+    const raw = await this.#run("finish")(keys.session(sid), ...owner(lease), ...args);
     return toReady(this.#mine<RawReady>(sid, raw));
   }
 

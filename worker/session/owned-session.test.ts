@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { ToolFailure } from "../../shared/failure.ts";
 import { newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
@@ -36,6 +37,8 @@ describe("OwnedSession", () => {
     const executors = new Map<string, Executor>([
       ["create_session", note],
       ["write_file", note],
+      ["read_file", () => Promise.reject(new ToolFailure("SANDBOX_UNAVAILABLE", "not now"))],
+      ["edit_file", () => Promise.reject(new ToolFailure("OUTCOME_UNKNOWN", "who knows"))],
     ]);
     const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
     const onFenced = (fenced: OwnedSession): void => fenced.end();
@@ -51,12 +54,12 @@ describe("OwnedSession", () => {
   });
   afterEach(() => session.end());
 
-  const submit = async () => {
+  const submit = async (tool = "write_file", key = "") => {
     const callId = newCallId(sid);
-    const call = { principal: "ann", tool: "write_file", class: "lane", mutates: true, waitMs: 60_000 } as const;
-    const rest = { args: '{"a":1}', argsHash: callId, key: "", maxDepth: 10, label: "" };
-    await scripts.submit(sid, { callId, ...call, ...rest });
-    return callId;
+    const call = { principal: "ann", tool, class: "lane", mutates: true, waitMs: 60_000 } as const;
+    const rest = { args: '{"a":1}', argsHash: key || callId, key, maxDepth: 10, label: "" };
+    const submitted = await scripts.submit(sid, { callId, ...call, ...rest });
+    return submitted.kind === "attached" ? submitted.callId : callId;
   };
   const done = async (callId: Awaited<ReturnType<typeof submit>>) =>
     await eventually("the call is done", async () => (await records.callState(sid, callId)) === "done");
@@ -74,6 +77,17 @@ describe("OwnedSession", () => {
     await session.ring();
     await done(callId);
     expect(runs.filter((run) => run === callId)).to.have.length(1);
+  });
+
+  it("lets a key try again whose call the sandbox could not take, and no other", async () => {
+    const ended = async (tool: string, key: string) => {
+      const callId = await submit(tool, key);
+      await session.ring();
+      await eventually("the call has failed", async () => (await records.callState(sid, callId)) === "failed");
+      return callId;
+    };
+    expect(await ended("read_file", "untouched")).not.to.equal(await ended("read_file", "untouched"));
+    expect(await ended("edit_file", "touched")).to.equal(await ended("edit_file", "touched"));
   });
 
   it("says that it is no longer its own when another has it", async () => {

@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import { createSession, findTool } from "../../shared/catalog/index.ts";
-import { ToolFailure, toFailure } from "../../shared/failure.ts";
+import { CHANGED_NOTHING, ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { Outcome, Records } from "../../shared/records.ts";
 import {
@@ -203,7 +203,8 @@ export class OwnedSession {
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);
     if (changesFiles(tool)) this.workspace.container?.markWorkspace();
-    const end: CallEnd = { callId, state, outcome: outcomeJson, event };
+    const changedNothing = failure !== undefined && CHANGED_NOTHING.has(failure.code);
+    const end: CallEnd = { callId, state, outcome: outcomeJson, event, changedNothing };
     const ready = await this.#finish(end);
     if (!ready) return;
     this.#running.delete(callId);

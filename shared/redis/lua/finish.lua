@@ -1,13 +1,13 @@
--- A call's end. ARGV: worker, epoch, call id, state, outcome, event
+-- A call's end. ARGV: worker, epoch, call id, state, outcome, event, 1 when it surely changed nothing: that frees its key
 -- The session's pending notice goes into the first outcome that is told after it arose. Returns as `next` does, and the
 -- state that counts: a call that was final already keeps its first end.
-local worker, epoch, id, state, outcome, event = unpack(ARGV)
+local worker, epoch, id, state, outcome, event, changed_nothing = unpack(ARGV)
 if not is_owner(worker, epoch) then return false end
 local key = call_key(id)
 local before = redis.call('HGET', key, 'state')
 if not before then return { {}, {}, 'gone' } end
 if not FINAL[before] then
-  end_call(id, state, outcome, true)
+  end_call(id, state, outcome, changed_nothing ~= '1')
   local notice = redis.call('HGET', S, 'notice')
   if notice then
     redis.call('HSET', key, 'notice', notice)
