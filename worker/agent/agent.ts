@@ -38,6 +38,8 @@ export class Agent {
       bootId: string;
       version: string;
       paths: WorkspacePaths;
+      /** What the worker itself keeps in a session lies in HOME, beside the workspace. */
+      homePaths: WorkspacePaths;
       environment: SessionEnvironment;
       processes: Processes;
       fence: Fence;
@@ -73,7 +75,7 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes, paths, environment, freezer, treeScan, unpacking, history } = this.deps;
+    const { processes, paths, homePaths, environment, freezer, treeScan, unpacking, history } = this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
     if (freezer.isFrozen && !DURING_FREEZE.has(body.case)) await freezer.thawed();
     if (history.isLooking && CHANGING.has(body.case)) await history.settle();
@@ -99,9 +101,9 @@ export class Agent {
         processes.acknowledgeExit(body.value.processId);
         return undefined;
       case "readFile":
-        return { case: "fileContent", value: await readFile(paths, body.value) };
+        return { case: "fileContent", value: await readFile(body.value.inHome ? homePaths : paths, body.value) };
       case "writeFile":
-        return { case: "fileWritten", value: await writeFile(paths, body.value) };
+        return { case: "fileWritten", value: await writeFile(body.value.inHome ? homePaths : paths, body.value) };
       case "listFiles":
         return { case: "fileList", value: await listFiles(paths, body.value) };
       case "scanTree":

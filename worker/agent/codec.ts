@@ -52,9 +52,19 @@ export const WORKER_BODIES: Bodies = {
   8: ["exitAck", { 1: PROCESS_ID }],
   9: [
     "readFile",
-    { 1: PATH, 2: ["lineOffset", "uint64"], 3: ["lineLimit", "uint64"], 4: ["maxBytes", "uint64"], 5: ["raw", "bool"] },
+    {
+      1: PATH,
+      2: ["lineOffset", "uint64"],
+      3: ["lineLimit", "uint64"],
+      4: ["maxBytes", "uint64"],
+      5: ["raw", "bool"],
+      30: ["inHome", "bool"],
+    },
   ],
-  10: ["writeFile", { 1: PATH, 2: ["content", "bytes"], 3: ["mode", "uint32"], 4: ["ifSha256", "string"] }],
+  10: [
+    "writeFile",
+    { 1: PATH, 2: ["content", "bytes"], 3: ["mode", "uint32"], 4: ["ifSha256", "string"], 30: ["inHome", "bool"] },
+  ],
   11: [
     "listFiles",
     {

@@ -66,6 +66,7 @@ const main = async (): Promise<void> => {
     bootId: randomUUID(),
     version: VERSION,
     paths,
+    homePaths: new WorkspacePaths(home),
     history: new WorkspaceHistory(paths, HISTORY),
     environment,
     processes,
