@@ -76,6 +76,8 @@ export interface CallSummary {
   submittedAt: number;
   startedAt: number | undefined;
   endedAt: number | undefined;
+  /** It has started, or is to start, a process. */
+  hasProcess: boolean;
 }
 
 export interface CallRecord extends CallSummary {
@@ -173,7 +175,7 @@ export const checkpointFields = (record: CheckpointRecord): Record<string, strin
   covered: record.covered,
 });
 
-const SUMMARY = ["tool", "state", "submitted_at", "started_at", "ended_at"];
+const SUMMARY = ["tool", "state", "submitted_at", "started_at", "ended_at", "has_process"];
 const toSummary = (id: CallId, h: Hash): CallSummary => ({
   id,
   tool: h.tool ?? "",
@@ -181,6 +183,7 @@ const toSummary = (id: CallId, h: Hash): CallSummary => ({
   submittedAt: Number(h.submitted_at),
   startedAt: optional(h.started_at),
   endedAt: optional(h.ended_at),
+  hasProcess: h.tool === "run_command" || h.has_process === "1",
 });
 
 const toCall = (id: CallId, h: Hash): CallRecord => ({

@@ -214,7 +214,7 @@ export class LaneCalls {
   async #unfinished({ sessionId, callId }: Started): Promise<Structured> {
     const call = await this.deps.records.call(sessionId, callId);
     const status = call?.state === "queued" ? "queued" : "running";
-    const process = call?.tool === "run_command" ? { process_id: processIdOf(callId) } : {};
+    const process = call?.hasProcess ? { process_id: processIdOf(callId) } : {};
     return { status, call_id: callId, session_id: sessionId, ...process };
   }
 }

@@ -61,7 +61,7 @@ export class Submitter {
       key: key ?? "",
       waitMs: Math.max(0, Math.round(waitMs)),
       maxDepth: tool.class === "control" ? MAX_CONTROLS : this.maxDepth,
-      label: typeof args.command === "string" ? shorten(args.command) : "",
+      label: typeof args.command === "string" ? shorten(args.command) : tool.name,
     });
     return this.#admit(submitted, submission);
   }

@@ -82,7 +82,7 @@ export class RecordTools {
   }
 
   async #output(sid: SessionId, call: CallRecord, cursor: string | undefined): Promise<Structured> {
-    if (cursor === undefined || call.tool !== "run_command") return {};
+    if (cursor === undefined || !call.hasProcess) return {};
     const { records } = this.deps;
     const process = await records.process(sid, processIdOf(call.id));
     const page = await readOutput(records, sid, call.id, cursor, process?.status !== "running");
@@ -120,7 +120,7 @@ const describeCall = (call: CallSummary): Structured => ({
   call_id: call.id,
   tool: call.tool,
   state: call.state,
-  ...(call.tool === "run_command" ? { process_id: processIdOf(call.id) } : {}),
+  ...(call.hasProcess ? { process_id: processIdOf(call.id) } : {}),
   submitted_at: time(call.submittedAt),
   ...(call.startedAt ? { started_at: time(call.startedAt) } : {}),
   ...(call.endedAt ? { ended_at: time(call.endedAt) } : {}),

@@ -277,6 +277,22 @@ describe("SessionScripts", () => {
     expect(await records.runningProcesses(sid)).to.equal(0);
   });
 
+  it("knows the process of any tool from when it is said to start, once", async () => {
+    const lease = await claimed();
+    const callId = await queued("run_tests");
+    await scripts.next(sid, lease);
+    expect((await records.call(sid, callId))?.hasProcess).to.equal(false);
+    expect(await records.process(sid, processIdOf(callId)), "it may end without one").to.equal(undefined);
+    await scripts.beginProcess(sid, lease, callId);
+    const end = { callId, status: "exited", exitCode: 0 as const, signal: "", durationMs: 5, bytes: 0, logBytes: 0 };
+    expect(await records.runningProcesses(sid)).to.equal(1);
+    await scripts.endProcess(sid, lease, end);
+    await scripts.beginProcess(sid, lease, callId); // sent again
+    expect(await records.process(sid, processIdOf(callId))).to.include({ status: "exited" });
+    expect((await records.call(sid, callId))?.hasProcess).to.equal(true);
+    expect(await records.runningProcesses(sid)).to.equal(0);
+  });
+
   it("expires a session only when it is idle and nothing is open in it", async () => {
     const lease = await claimed();
     expect(await scripts.expire(sid, lease)).to.equal(false);

@@ -52,7 +52,7 @@ export class SessionScripts {
 
   constructor(redis: Redis) {
     const defined = new Map(
-      ["open", "submit", "claim", "ready", "next", "append", "end_process"]
+      ["open", "submit", "claim", "ready", "next", "append", "begin_process", "end_process"]
         .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch"])
         .concat(["checkpoint", "pin_checkpoint", "delete_checkpoint"])
         .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
@@ -137,6 +137,11 @@ export class SessionScripts {
     const { callId, sequence, offset, isStderr, data, event } = chunk;
     const args = [callId, sequence, offset, isStderr ? 2 : 1, data, event, keepBytes];
     this.#mine(sid, await this.#run("append")(keys.session(sid), ...owner(lease), ...args));
+  }
+
+  /** For calls that may end without a process; those of run_command always have one. */
+  async beginProcess(sid: SessionId, lease: Lease, callId: CallId): Promise<void> {
+    this.#mine(sid, await this.#run("begin_process")(keys.session(sid), ...owner(lease), callId));
   }
 
   async endProcess(

@@ -86,6 +86,11 @@ export class SessionWorkspace implements SandboxListener {
     return this.#live.get(id)?.end;
   }
 
+  /** Before `spawn`, by every tool but run_command: its calls have a process from their start. */
+  async begin(callId: CallId): Promise<void> {
+    await this.deps.scripts.beginProcess(this.id, this.lease, callId);
+  }
+
   /** @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process */
   async spawn(
     callId: CallId,

@@ -56,6 +56,15 @@ local function end_process(id, status, exit_code, signal, duration, bytes, log_b
   redis.call('EXPIRE', key .. ':o', FINAL_TTL_S)
 end
 
+local function begin_process(id, t, epoch)
+  local name = 'proc_' .. string.sub(id, 6)
+  redis.call('HSET', call_key(id), 'has_process', 1)
+  redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
+  redis.call('ZADD', S .. ':procs', t, name)
+  redis.call('ZREMRANGEBYRANK', S .. ':procs', 0, -1001)
+  redis.call('SADD', S .. ':running', name)
+end
+
 local function start_call(id, key, t, epoch, out)
   local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class')
   local mutation = 0
@@ -65,12 +74,7 @@ local function start_call(id, key, t, epoch, out)
     redis.call('HSET', key, 'mutation', mutation)
   end
   redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
-  if c[1] == 'run_command' then
-    redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
-    redis.call('ZADD', S .. ':procs', t, 'proc_' .. string.sub(id, 6))
-    redis.call('ZREMRANGEBYRANK', S .. ':procs', 0, -1001)
-    redis.call('SADD', S .. ':running', 'proc_' .. string.sub(id, 6))
-  end
+  if c[1] == 'run_command' then begin_process(id, t, epoch) end -- the others say when theirs starts
   out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation }
 end
 
