@@ -14,6 +14,8 @@ export class RoundRobinProxy {
   private constructor(upstreams: readonly string[]) {
     this.#upstreams = upstreams.map((url) => new URL(url));
     this.#server = createServer((incoming, response) => this.#forward(incoming, response));
+    // A client that was busy with itself for 5 s, node's default, may send on a connection that is just being closed.
+    this.#server.keepAliveTimeout = 120_000;
   }
 
   /** @param upstreams origins of the replicas; paths in them are ignored */

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import Docker from "dockerode";
 import { hasImage } from "../../scripts/images/base-image.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
+import { connectModern, failureOf, type ToolAnswer, type ToolClient } from "../support/tool-client.ts";
 import { removeContainer, useCluster } from "../support/use-cluster.ts";
 
 /** What the sandbox images are built from, one of the two: no Python, no Node.js, no user of ours. */
@@ -21,7 +21,13 @@ describe("Images of sessions", function () {
   });
   after(() => client.close());
 
-  const create = (image?: string) => client.call("create_session", image === undefined ? {} : { image });
+  /** A container that starts cold may take longer than the call waits. */
+  const create = async (image?: string): Promise<ToolAnswer> => {
+    const answer = await client.call("create_session", image === undefined ? {} : { image });
+    if (answer.structured.status !== "running") return answer;
+    const { structured } = await client.call("get_call", { call_id: answer.structured.call_id, wait_ms: 50_000 });
+    return { ...answer, structured: structured.result as Record<string, unknown> };
+  };
   const run = async (session_id: unknown, command: string) =>
     (await client.call("run_command", { session_id, command })).structured;
 
