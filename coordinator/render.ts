@@ -1,3 +1,5 @@
+import { renderChecks, renderTests } from "./render-checks.ts";
+
 type Structured = Record<string, unknown>;
 type Render = (result: Structured) => string;
 
@@ -54,6 +56,8 @@ const RENDER: Record<string, Render> = {
       (p) => `${p.process_id}  ${p.status === "running" ? "running" : end(p)}  ${p.output_bytes} bytes  ${p.command}`,
       "No processes.",
     ) + more(r),
+  run_tests: renderTests,
+  run_checks: renderChecks,
   read_file: (r) =>
     String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
   write_file: (r) => `${r.created ? "Created" : "Replaced"} ${r.path} (${r.size_bytes} bytes).`,
@@ -104,8 +108,9 @@ const RENDER: Record<string, Render> = {
 /** One readable text for a tool's structured result, its notice first. */
 export const render = (tool: string, result: Structured): string => {
   const notice = result.notice ? `Note: ${result.notice}\n` : "";
-  if (result.status === "queued" || (result.status === "running" && tool !== "run_command" && !result.process_id)) {
-    return `${notice}The call ${result.call_id} is ${result.status}; get_call gives its result.`;
+  if (result.status === "queued" || (result.status === "running" && tool !== "run_command" && result.call_id)) {
+    const output = result.process_id ? `, read_process("${result.process_id}") its output so far` : "";
+    return `${notice}The call ${result.call_id} is ${result.status}; get_call gives its result${output}.`;
   }
   return notice + (RENDER[tool]?.(result) ?? JSON.stringify(result));
 };

@@ -35,7 +35,9 @@ import { diffWorkspace } from "./tools/diff-workspace.ts";
 import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
 import { killProcess } from "./tools/kill-process.ts";
+import { runChecks } from "./tools/run-checks.ts";
 import { runCommand } from "./tools/run-command.ts";
+import { runTests } from "./tools/run-tests.ts";
 import { searchFiles } from "./tools/search-files.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
 import { writeProcess } from "./tools/write-process.ts";
@@ -130,6 +132,8 @@ export class Worker implements Service {
       .set("run_command", runCommand)
       .set("write_process", writeProcess)
       .set("kill_process", killProcess)
+      .set("run_tests", runTests)
+      .set("run_checks", runChecks)
       .set("read_file", readFile)
       .set("write_file", writeFile)
       .set("edit_file", editFile)

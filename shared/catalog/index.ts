@@ -1,5 +1,6 @@
 import { getCall, listCalls } from "./calls.ts";
 import { createCheckpoint, deleteCheckpoint, forkSession, listCheckpoints, restoreCheckpoint } from "./checkpoints.ts";
+import { CHECK_KINDS, runChecks, runTests, TEST_FRAMEWORKS } from "./checks.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
 import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
@@ -19,6 +20,8 @@ export const tools: readonly Tool[] = [
   writeProcess,
   killProcess,
   listProcesses,
+  runTests,
+  runChecks,
   readFile,
   writeFile,
   editFile,
@@ -65,6 +68,7 @@ export { IMAGE_NAME } from "./sessions.ts";
 export * from "./tool.ts";
 export * from "./toolsets.ts";
 export {
+  CHECK_KINDS,
   closeSession,
   createCheckpoint,
   createSession,
@@ -81,7 +85,10 @@ export {
   readFile,
   readProcess,
   restoreCheckpoint,
+  runChecks,
   runCommand,
+  runTests,
+  TEST_FRAMEWORKS,
   writeFile,
   writeProcess,
 };

@@ -1,12 +1,11 @@
 import { OUTPUT_BYTES } from "../../shared/catalog/index.ts";
-import { ToolFailure } from "../../shared/failure.ts";
 import { processIdOf } from "../../shared/ids.ts";
 import { outputLogPath } from "../../shared/output-log-path.ts";
 import { OutputWindow } from "../session/output-window.ts";
 import type { Executor } from "../session/owned-session.ts";
 import type { ProcessEnd } from "../session/process-recorder.ts";
+import { DEFAULT_TIMEOUT_MS, untilEnd } from "./foreground.ts";
 
-const DEFAULT_TIMEOUT_MS = 120_000;
 /** Wider than a terminal usually is: programs fold their lines less. */
 const TERMINAL = { rows: 40, columns: 120 };
 
@@ -22,7 +21,8 @@ interface RunArguments {
 }
 
 /** Runs a command to its end. A command that fails, times out or is killed is a normal result. */
-export const runCommand: Executor = async (rawArgs, { callId, workspace, signal }) => {
+export const runCommand: Executor = async (rawArgs, context) => {
+  const { callId, workspace } = context;
   const args = rawArgs as unknown as RunArguments;
   const processId = processIdOf(callId);
   const limit = args.max_output_bytes ?? OUTPUT_BYTES.default;
@@ -45,12 +45,7 @@ export const runCommand: Executor = async (rawArgs, { callId, workspace, signal 
   );
   if (args.background) return { status: "running", process_id: processId, next_cursor: recorder.cursor };
 
-  const kill = (): void => void workspace.kill(processId, "SIGTERM").catch(() => {}); // gone with its container then
-  signal.addEventListener("abort", kill, { once: true });
-  if (signal.aborted) kill();
-  const ended = await end;
-  signal.removeEventListener("abort", kill);
-  if (signal.aborted) throw new ToolFailure("CANCELLED", "The call was cancelled; its processes were killed");
+  const ended = await untilEnd(end, context);
   const isTruncated = windows.stdout.isTruncated || windows.stderr.isTruncated;
   const sandbox = await workspace.sandbox();
   const log = isTruncated && ended.logBytes > 0 ? outputLogPath(sandbox.workdir, processId) : undefined;
