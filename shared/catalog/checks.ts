@@ -15,14 +15,18 @@ export const TEST_FRAMEWORKS = [
 ] as const;
 export const CHECK_KINDS = ["lint", "typecheck"] as const;
 
-const paths = z.array(path).max(100);
-const timeoutMs = z.int().min(1).max(1_800_000).default(120_000).describe("Kill it then.");
+/** Bounds that tools/list need not spend bytes on: they are explained where they are missed. */
+const atMost = (count: number): [(list: unknown[]) => boolean, string] => [
+  (list) => list.length <= count,
+  `at most ${count}`,
+];
+const paths = z.array(path).refine(...atMost(100));
 
 export const runTests = defineTool({
   name: "run_tests",
   title: "Run tests",
   description:
-    "Run a project's tests; get counts, each failure with file, line and message, and what newly fails or is fixed since the last run. A failed test is a normal result.",
+    "Run a project's tests: counts, failures with file, line and message, and what newly fails or is fixed since the last run. Failing is a normal result.",
   class: "lane",
   toolset: "full",
   mutates: true,
@@ -30,12 +34,12 @@ export const runTests = defineTool({
   idempotent: false,
   input: z.strictObject({
     framework: z.enum(TEST_FRAMEWORKS).optional().describe("Default: detected."),
-    paths: paths.optional().describe("Test files or folders; junit: where its reports are."),
-    filter: z.string().min(1).max(1_000).optional().describe("Names to run, as the runner's own option takes them."),
+    paths: paths.optional().describe("Test files or folders; junit: its reports."),
+    filter: z.string().min(1).max(1_000).optional().describe("Names, as the runner's option takes them."),
     only_failed: z.boolean().default(false).describe("Only what failed in the last run."),
-    command: z.string().min(1).max(10_000).optional().describe("junit only: what leaves JUnit XML."),
+    command: z.string().min(1).max(10_000).optional().describe("Leaves JUnit XML; only junit."),
     wait_ms: waitMs,
-    timeout_ms: timeoutMs,
+    timeout_ms: z.int().min(1).max(1_800_000).default(120_000).describe("Kill it then."),
     session_id: sessionId,
     idempotency_key: idempotencyKey,
   }),
@@ -47,7 +51,6 @@ export const runTests = defineTool({
     delta: z.record(z.string(), z.array(z.string())).optional(),
     truncated: z.boolean().optional(),
     output: z.string().optional(),
-    exit_code: z.number().nullable().optional(),
     process_id: z.string().optional(),
     effects_lost: z.boolean().optional(),
   }),
@@ -57,7 +60,7 @@ export const runChecks = defineTool({
   name: "run_checks",
   title: "Run checks",
   description:
-    "Run the linters and type checkers that a project has (ruff or flake8, mypy, eslint, biome, tsc) and get their diagnostics with file, line, severity and rule.",
+    "Run the linters and type checkers that a project has (ruff or flake8, mypy, eslint, biome, tsc): diagnostics with file, line, severity and rule.",
   class: "lane",
   toolset: "full",
   mutates: true,
@@ -66,13 +69,12 @@ export const runChecks = defineTool({
   input: z.strictObject({
     kinds: z
       .array(z.enum(CHECK_KINDS))
-      .min(1)
-      .max(2)
-      .default([...CHECK_KINDS])
-      .describe("Which; default: both."),
+      .refine((kinds) => kinds.length > 0, "name some, or leave it out")
+      .refine(...atMost(CHECK_KINDS.length))
+      .optional()
+      .describe("Default: both."),
     paths: paths.optional().describe("Files or folders; tsc always checks all."),
     wait_ms: waitMs,
-    timeout_ms: timeoutMs,
     session_id: sessionId,
     idempotency_key: idempotencyKey,
   }),

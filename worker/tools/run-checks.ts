@@ -1,4 +1,4 @@
-import type { CHECK_KINDS } from "../../shared/catalog/index.ts";
+import { CHECK_KINDS } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { processIdOf } from "../../shared/ids.ts";
 import type { Executor } from "../session/owned-session.ts";
@@ -13,12 +13,13 @@ const MAX_DIAGNOSTICS = 200;
 const MAX_MESSAGE = 1_000;
 const MAX_COMPLAINT = 2_000;
 const NOT_INSTALLED = 127;
+/** Of all of them together. */
+const TIMEOUT_MS = 300_000;
 const SEVERITIES = ["error", "warning", "info"];
 
 interface CheckArguments {
-  kinds: (typeof CHECK_KINDS)[number][];
+  kinds?: (typeof CHECK_KINDS)[number][];
   paths?: string[];
-  timeout_ms: number;
 }
 
 /** What one checker said. */
@@ -31,7 +32,7 @@ interface Checked {
 
 /** Runs the linters and type checkers that a project has, one after the other. What they find is a normal result. */
 export const runChecks: Executor = async (rawArgs, context) => {
-  const { kinds, paths: rawPaths = [], timeout_ms: timeoutMs } = rawArgs as unknown as CheckArguments;
+  const { kinds = [...CHECK_KINDS], paths: rawPaths = [] } = rawArgs as unknown as CheckArguments;
   const sandbox = await context.workspace.sandbox();
   const paths = rawPaths.map((path) => toWorkdirPath(path, sandbox.workdir));
   const isOne = async (project: Project): Promise<boolean> => (await chooseCheckers(project, kinds)).length > 0;
@@ -46,7 +47,12 @@ export const runChecks: Executor = async (rawArgs, context) => {
   const within = paths.map((path) => withinProject(path, project));
   const scripts = await Promise.all(choices.map((choice) => scriptOf(choice, project, within)));
   const command = `${folder.preparation}\n${scripts.join("\n")}`;
-  const run = await runScript(context, { command, cwd: project.root, timeoutMs, outputBytes: MAX_COMPLAINT });
+  const run = await runScript(context, {
+    command,
+    cwd: project.root,
+    timeoutMs: TIMEOUT_MS,
+    outputBytes: MAX_COMPLAINT,
+  });
   const checked: Checked[] = [];
   for (const choice of choices) checked.push(await readChoice(choice, folder, run.end.status === "exited"));
   const all = checked.flatMap(({ diagnostics }) => diagnostics).map((found) => shown(found, project));
