@@ -140,7 +140,7 @@ export class Worker implements Service {
       .set("apply_patch", applyPatch)
       .set("list_files", listFiles)
       .set("search_files", searchFiles)
-      .set("diff_workspace", diffWorkspace);
+      .set("diff_workspace", diffWorkspace(new Records(redis)));
 
     const mayTake = (): boolean => host.isAvailable && beats.mayStart;
     const placing = { redis: queueRedis, placement, scripts, keeper, mayTake, log };

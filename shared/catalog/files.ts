@@ -208,14 +208,19 @@ export const diffWorkspace = defineTool({
   name: "diff_workspace",
   title: "Diff workspace",
   description:
-    "Show what changed in the workspace since the session began, or by the last call that could change files, as a git diff with statistics. Leaves out what .gitignore names and dependency folders.",
+    "Show what changed in the workspace since the session began, since a checkpoint, or by the last call that could change files, as a git diff with statistics. Leaves out what .gitignore names and dependency folders.",
   class: "lane",
   toolset: "full",
   mutates: false,
   destructive: false,
   idempotent: true,
   input: z.strictObject({
-    since: z.enum(["session", "last_call"]).default("session").describe("What to compare with."),
+    since: z
+      .string()
+      .max(64)
+      .regex(/^(session|last_call|ckpt_\w+)$/, "must be session, last_call or the id of a checkpoint")
+      .default("session")
+      .describe("session, last_call or a checkpoint's id."),
     path: path.default(".").describe("Only this folder or file."),
     max_output_bytes: z.int().min(1_000).max(OUTPUT_BYTES.max).default(OUTPUT_BYTES.default).describe("Of the diff."),
     session_id: sessionId,

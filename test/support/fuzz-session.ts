@@ -58,6 +58,7 @@ export class FuzzSession {
       old_string: ["one", "o", "absent"],
       glob: ["*", "**/*.py", "!x", "{a,b}"],
       patch: ["--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", "*** Begin Patch\n*** Delete File: d/x\n*** End Patch"],
+      since: ["session", "last_call"],
       cursor: ["0", "1-1", "9-9"],
       idempotency_key: ["k1", "k2"],
       grep: ["o", "(a+)+$"],

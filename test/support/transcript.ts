@@ -2,10 +2,11 @@ import type { ToolAnswer } from "./tool-client.ts";
 
 /** What differs from run to run, and what stands for it. */
 const MASKS: readonly [RegExp, string][] = [
-  [/\b(ses|proc|call|art|ckp)_[a-z0-9_]+/g, "$1_…"],
+  [/\b(ses|proc|call|art|ckpt)_[a-z0-9_]+/g, "$1_…"],
   [/\b[0-9a-f]{64}\b/g, "…"],
   [/https?:\/\/[^\s)"]+/g, "http://…"],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "…"],
+  [/\b\d+ files, \d+ bytes\b/g, "… files, … bytes"],
   [/\bin \d+(\.\d+)? ?s\b/g, "in … s"],
   [/\b(duration_ms|duration)([ :]+)\d+(\.\d+)?/g, "$1$2…"],
   [/\(\d+(\.\d+)?m?s\)/g, "(… ms)"],

@@ -482,6 +482,29 @@ describe("The file tools", () => {
       expect((await call("diff_workspace", { since })).text).to.equal("Nothing changed.");
     });
 
+    it("shows what changed since a checkpoint", async () => {
+      await sh(
+        "mkdir src; echo one > src/f; echo x > gone; echo y > same; ln -s a link; echo '*.log' > .gitignore; echo l > a.log",
+      );
+      const { checkpoint_id: since } = (await call("create_checkpoint", { name: "before" })).structured;
+      expect((await call("diff_workspace", { since })).text).to.equal("Nothing changed.");
+      await sh(
+        "echo 1 > src/f; rm gone; touch same; ln -sf b link; echo m > a.log; mkdir node_modules; echo z > node_modules/z; echo n > new; echo h > ~/h",
+      );
+      const all = await call("diff_workspace", { since });
+      const files = (all.structured.files as Args[]).map(({ path, op }) => `${op} ${path}`);
+      expect(files).to.deep.equal(["delete gone", "update link", "create new", "update src/f"]);
+      expect(all.text).to.include("--- a/src/f\n+++ b/src/f\n@@ -1,1 +1,1 @@\n-one\n+1\n");
+      expect((await call("diff_workspace", { since, path: "src" })).structured.stat).to.deep.include({ files: 1 });
+      expect(failureOf(await refusal("diff_workspace", { since, path: "/etc" }))).to.equal("PATH_OUTSIDE_WORKSPACE");
+      const forked = await client.call("create_session", { from_checkpoint: since });
+      const fork = { session_id: forked.structured.session_id };
+      expect((await client.call("diff_workspace", fork)).text, "what it began with").to.equal("Nothing changed.");
+      await client.call("close_session", fork);
+      await call("delete_checkpoint", { checkpoint_id: since });
+      expect(failureOf(await refusal("diff_workspace", { since }))).to.equal("NOT_FOUND");
+    });
+
     it("writes a patch that git and apply_patch take", async () => {
       await sh(
         "printf 'a\\nb' > f; printf 'x\\r\\ny\\r\\n' > w; echo gone > gone; mkdir -p ~/base; cp f w gone ~/base",
@@ -506,6 +529,7 @@ describe("The file tools", () => {
     });
 
     refuses("diff_workspace", [
+      ["a checkpoint that there is none of", { since: "ckpt_x" }, "NOT_FOUND", "ckpt_x"],
       ["another beginning", { since: "yesterday" }, "INVALID_ARGUMENT", "since"],
       ["what is outside", { path: "/etc" }, "PATH_OUTSIDE_WORKSPACE", "outside"],
       ["too few bytes", { max_output_bytes: 1 }, "INVALID_ARGUMENT", "max_output_bytes"],

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { expect } from "chai";
 import Docker from "dockerode";
+import { VERSION } from "../../shared/version.ts";
 import { connectModern, type ToolAnswer, type ToolClient } from "../support/tool-client.ts";
 import { Transcript } from "../support/transcript.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -34,7 +35,7 @@ describe("A real task, over MCP alone,", () => {
 
   const isBuilt = async (image: string): Promise<boolean> => {
     const all = await new Docker().listImages();
-    return all.some(({ RepoTags }) => RepoTags?.some((tag) => tag.startsWith(`codegen-mcp/${image}:`)));
+    return all.some(({ RepoTags }) => RepoTags?.includes(`codegen-mcp/${image}:${VERSION}`));
   };
 
   /** On a slow machine a call may outlive its wait: then its own answer comes by get_call. */
@@ -63,6 +64,7 @@ describe("A real task, over MCP alone,", () => {
     transcript.say("The project comes as a patch, and is committed.");
     await call("apply_patch", { patch: patchOf(project) });
     await run("git init -q && git add -A && git commit -qm Start && git ls-files");
+    const { checkpoint_id: since } = (await call("create_checkpoint", { name: "start" })).structured;
     transcript.say("A test fails.");
     const failing = await run(project.test);
     expect(failing.structured.exit_code).to.not.equal(0);
@@ -72,12 +74,13 @@ describe("A real task, over MCP alone,", () => {
     await call("read_file", project.read);
     transcript.say("Mend it.");
     await call("edit_file", project.edit);
-    const diff = await call("diff_workspace", { since: "last_call" });
-    expect(diff.structured.stat).to.deep.include({ files: 1 });
     transcript.say("The tests pass.");
     const passing = await run(project.test);
     expect(passing.structured.exit_code, passing.text).to.equal(0);
     expect(passing.text).to.match(project.passes);
+    transcript.say("What changed since the checkpoint?");
+    const diff = await call("diff_workspace", { since });
+    expect(diff.structured.stat).to.deep.include({ files: 1 });
     await run("git diff --stat && git commit -qam Mend && git status --short");
     await call("close_session", { session_id });
     return transcript.toString();

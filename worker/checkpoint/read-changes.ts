@@ -57,6 +57,21 @@ export const readChanges = async (sandbox: Sandbox, lineage: Lineage, packs: Pac
   return { scan, entries };
 };
 
+/** What stands in the session's home now, without contents. It stands still for as long as that takes. */
+export const readTree = async (sandbox: Sandbox): Promise<TreeEntry[]> => {
+  const entries: TreeEntry[] = [];
+  let scan = await sandbox.scanTree({ isBare: true });
+  try {
+    for (;;) {
+      for (const entry of scan.entries) entries.push(entry);
+      if (scan.isComplete) return entries;
+      scan = await sandbox.scanTree({ isContinued: true, isBare: true });
+    }
+  } finally {
+    if (!scan.isEnded) await sandbox.endScan().catch(() => {}); // it ends by itself
+  }
+};
+
 const takeInline = async ({ entries, data }: TreeScan, lineage: Lineage, packs: PackWriter): Promise<void> => {
   let from = 0;
   for (const entry of entries) {

@@ -2,14 +2,13 @@ import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
-import { type ChunkHash, decodeLayer, hashesOf, type LayerContent, type Location } from "./layer.ts";
+import { type ChunkHash, hashesOf, type Location } from "./layer.ts";
 import { Lineage } from "./lineage.ts";
+import { mergeLayers, readLayers } from "./merged-layers.ts";
 
-const KIND_REMOVED = 4;
 /** Of one frame. */
 const FRAME_ENTRIES = 5_000;
 const FRAME_BYTES = 4 * 1024 * 1024;
-const READ_AT_ONCE = 8;
 
 interface Place {
   path: string;
@@ -28,7 +27,7 @@ export const restoreCheckpoint = async (
   layers: readonly string[],
 ): Promise<void> => {
   const decoded = await readLayers(store, layers);
-  const { entries, stored } = merge(decoded);
+  const { entries, stored } = mergeLayers(decoded);
   const places = placesByObject(entries, stored);
   await store.check([...places.keys()]);
   const unpack = new Unpacking(sandbox);
@@ -53,7 +52,7 @@ export const resumeLineage = async (
   store: CheckpointStore,
   { layers, objects, generation, scan }: { layers: string[]; objects: string[]; generation: string; scan: string },
 ): Promise<Lineage> => {
-  const { stored } = merge(await readLayers(store, layers));
+  const { stored } = mergeLayers(await readLayers(store, layers));
   const none = { files: 0, bytes: 0, storedBytes: 0, leftOut: 0, sizes: new Map<string, number>() };
   const lineage = new Lineage();
   lineage.advance({
@@ -66,30 +65,6 @@ export const resumeLineage = async (
     number: BigInt(scan),
   });
   return lineage;
-};
-
-const readLayers = async (store: CheckpointStore, names: readonly string[]): Promise<LayerContent[]> => {
-  const layers: LayerContent[] = [];
-  for (let from = 0; from < names.length; from += READ_AT_ONCE) {
-    const some = names.slice(from, from + READ_AT_ONCE);
-    layers.push(...(await Promise.all(some.map(async (name) => decodeLayer(name, await store.get(name))))));
-  }
-  return layers;
-};
-
-/** Later layers replace what earlier ones say. Entries come sorted, so that parents come first. */
-const merge = (layers: LayerContent[]): { entries: TreeEntry[]; stored: Map<ChunkHash, Location> } => {
-  const found = new Map<string, TreeEntry>();
-  const stored = new Map<ChunkHash, Location>();
-  for (const layer of layers) {
-    for (const entry of layer.entries) {
-      if (entry.kind === KIND_REMOVED) found.delete(entry.path);
-      else found.set(entry.path, entry);
-    }
-    for (const [hash, at] of layer.stored) stored.set(hash, at);
-  }
-  const entries = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { entries, stored };
 };
 
 const placesByObject = (

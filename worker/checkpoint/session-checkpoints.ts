@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from "../../shared/ids.ts";
 import { type CheckpointRecord, checkpointFields, type Outcome } from "../../shared/records.ts";
@@ -7,8 +8,10 @@ import { keys } from "../../shared/redis/keys.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
+import { CheckpointFiles } from "./checkpoint-files.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import { Lineage, type Written } from "./lineage.ts";
+import { readTree } from "./read-changes.ts";
 import { restoreCheckpoint } from "./restore-checkpoint.ts";
 import type { Turnstile } from "./turnstile.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
@@ -111,6 +114,12 @@ export class SessionCheckpoints {
       const isOwn = record.sessionId === this.session.id;
       await this.#take({ by, undone: isOwn ? record.covered + 1 : 1, isNewInAnyCase: true });
     });
+  }
+
+  /** What the session's home holds now, and what it did then. @throws {ToolFailure} STORE_UNAVAILABLE */
+  async compare(record: CheckpointRecord): Promise<{ now: TreeEntry[]; then: CheckpointFiles }> {
+    const then = await CheckpointFiles.open(this.deps.store, record.layers);
+    return await this.#inTurn(async () => ({ now: await readTree(await this.workspace.sandbox()), then }));
   }
 
   /** Fills a fresh container, before anybody else sees it. @throws {ToolFailure} STORE_UNAVAILABLE */

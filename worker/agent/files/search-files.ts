@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { SearchFiles } from "../../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import { NEVER_SOURCE } from "../../frames/never-source.ts";
 import { AgentFailure } from "../failure.ts";
 import { MatchReader, type SearchMatch } from "./match-reader.ts";
-import { NEVER_SOURCE } from "./never-source.ts";
 import type { WorkspacePaths } from "./workspace-path.ts";
 
 const LIMIT_MAX = 5_000;

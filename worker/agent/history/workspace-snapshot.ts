@@ -1,5 +1,5 @@
 import { closeSync, lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
-import { NEVER_SOURCE } from "../files/never-source.ts";
+import { NEVER_SOURCE } from "../../frames/never-source.ts";
 import { openRegular } from "../files/scan-file.ts";
 import { FolderWalk } from "../files/walk-folder.ts";
 import type { WorkspacePaths } from "../files/workspace-path.ts";
