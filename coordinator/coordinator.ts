@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer as createHttpServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -21,11 +21,13 @@ import { SessionOpener } from "./calls/session-opener.ts";
 import { SessionResolver } from "./calls/session-resolver.ts";
 import { Submitter } from "./calls/submitter.ts";
 import type { CoordinatorConfig } from "./config.ts";
+import { createConformanceServer } from "./mcp/conformance/conformance-server.ts";
 import { McpEndpoint } from "./mcp/endpoint.ts";
 import { LegacyLeg } from "./mcp/legacy-leg.ts";
 import { McpSessions } from "./mcp/mcp-sessions.ts";
 import { Offers } from "./mcp/offers.ts";
 import { RedisEventBus } from "./mcp/redis-event-bus.ts";
+import { createServer as createMcpServer, type ServerFactory } from "./mcp/server-factory.ts";
 import { SseInbox } from "./mcp/sse/sse-inbox.ts";
 import { SseLeg } from "./mcp/sse/sse-leg.ts";
 import { StreamResumer } from "./mcp/stream-resumer.ts";
@@ -100,14 +102,17 @@ export class Coordinator implements Service {
       log,
     });
     const { tools } = this;
+    const bus = new RedisEventBus({ redis, subscriber, log });
+    const createServer: ServerFactory = config.CONFORMANCE_FIXTURES
+      ? (context) => createConformanceServer({ tools, runner, bus }, context)
+      : (context) => createMcpServer(tools, context);
     const sessions = new McpSessions(redis);
     const resumer = new StreamResumer({ sessions, records, tools });
-    const legacy = new LegacyLeg({ sessions, tools, calls: this.#lane, opener, resumer, log });
+    const legacy = new LegacyLeg({ sessions, createServer, calls: this.#lane, opener, resumer, log });
     const inbox = new SseInbox({ redis, subscriber, log });
-    const sse = new SseLeg({ sessions, tools, calls: this.#lane, inbox, log });
-    const offers = new Offers(config.TOOLSETS);
-    const bus = new RedisEventBus({ redis, subscriber, log });
-    this.#mcp = new McpEndpoint({ tools, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
+    const sse = new SseLeg({ sessions, createServer, calls: this.#lane, inbox, log });
+    const offers = new Offers(config.TOOLSETS, config.CONFORMANCE_FIXTURES ? ["conformance"] : []);
+    this.#mcp = new McpEndpoint({ createServer, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
@@ -117,7 +122,7 @@ export class Coordinator implements Service {
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
     const evicts = (): boolean => memory.evicts;
     const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts });
-    this.#server = createServer(app);
+    this.#server = createHttpServer(app);
     this.#server.keepAliveTimeout = 65_000; // longer than the proxies in front, so that they never reuse a closed one
   }
 

@@ -31,7 +31,8 @@ export class ToolService {
     log.info({ tool: tool.name, call: callId, principal: caller.principal }, "stream resumed");
     try {
       if (tool.toolset === "codegen-mcp") return await codegenMcp.resume(callId, caller, from);
-      return answer(tool.name, await runner.resume(tool, callId, caller, from));
+      const result = await runner.resume(tool, callId, caller, from);
+      return tool.toolset === "conformance" ? (result.mcp as ToolResult) : answer(tool.name, result);
     } catch (error) {
       return failed(this.#explain(error));
     }

@@ -10,6 +10,8 @@ export const CommonEnv = z.object({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   /** A worker that does not beat for this long is dead. */
   LEASE_MS: z.coerce.number().int().min(3_000).default(9_000),
+  /** Offers the fixture tools and resources of the MCP conformance suite: for tests. */
+  CONFORMANCE_FIXTURES: z.stringbool().default(false),
 });
 
 /** Malformed settings, all of them at once. */

@@ -31,6 +31,7 @@ import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
 import { applyPatch } from "./tools/apply-patch.ts";
 import { createCheckpoint, forkSession, restoreCheckpoint } from "./tools/checkpoints.ts";
+import { conformanceExecutors } from "./tools/conformance.ts";
 import { diffWorkspace } from "./tools/diff-workspace.ts";
 import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
@@ -141,6 +142,7 @@ export class Worker implements Service {
       .set("list_files", listFiles)
       .set("search_files", searchFiles)
       .set("diff_workspace", diffWorkspace(new Records(redis)));
+    if (config.CONFORMANCE_FIXTURES) for (const [name, run] of conformanceExecutors) executors.set(name, run);
 
     const mayTake = (): boolean => host.isAvailable && beats.mayStart;
     const placing = { redis: queueRedis, placement, scripts, keeper, mayTake, log };

@@ -9,14 +9,13 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { TOOLSETS } from "../../shared/catalog/index.ts";
-import type { ToolService } from "../tool-service.ts";
 import { KEEP_ALIVE_MS } from "./event-stream.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
 import { NOTHING, type Offers } from "./offers.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
 import type { McpRequest } from "./request.ts";
 import { answerTooLarge, RequestBody } from "./request-body.ts";
-import { createServer } from "./server-factory.ts";
+import type { ServerFactory } from "./server-factory.ts";
 import type { SseLeg } from "./sse/sse-leg.ts";
 
 const NO_TOOLSET = `Unknown toolset; there are ${TOOLSETS.join(", ")}`;
@@ -28,7 +27,7 @@ export class McpEndpoint {
 
   constructor(
     private readonly deps: {
-      tools: ToolService;
+      createServer: ServerFactory;
       legacy: LegacyLeg;
       sse: SseLeg;
       offers: Offers;
@@ -42,7 +41,7 @@ export class McpEndpoint {
     const onerror = (err: Error): void => deps.log.debug({ err }, "MCP request error");
     this.#modern = createMcpHandler(
       ({ authInfo, requestInfo }) =>
-        createServer(deps.tools, {
+        deps.createServer({
           era: "modern",
           offer: deps.offers.of(requestInfo?.url ?? "") ?? NOTHING,
           principal: authInfo?.clientId ?? "",

@@ -9,11 +9,10 @@ import type { Logger } from "pino";
 import { type CallId, sessionOf } from "../../shared/ids.ts";
 import type { LaneCalls } from "../calls/lane-calls.ts";
 import type { SessionOpener } from "../calls/session-opener.ts";
-import type { ToolService } from "../tool-service.ts";
 import { EventIds } from "./event-ids.ts";
 import { KEEP_ALIVE_MS } from "./event-stream.ts";
 import type { McpSession, McpSessions } from "./mcp-sessions.ts";
-import { createServer, type RequestContext } from "./server-factory.ts";
+import type { RequestContext, ServerFactory } from "./server-factory.ts";
 import type { StreamResumer } from "./stream-resumer.ts";
 
 const SESSION_HEADER = "mcp-session-id";
@@ -39,7 +38,7 @@ export class LegacyLeg {
   constructor(
     private readonly deps: {
       sessions: McpSessions;
-      tools: ToolService;
+      createServer: ServerFactory;
       calls: LaneCalls;
       opener: SessionOpener;
       resumer: StreamResumer;
@@ -103,10 +102,10 @@ export class LegacyLeg {
   }
 
   async #serve(request: Request, body: unknown, asked: Asked, mcpSession: McpSession | undefined): Promise<Response> {
-    const { sessions, tools, log } = this.deps;
+    const { sessions, createServer, log } = this.deps;
     const events = mcpSession ? eventIdsOf(body) : undefined;
     const made = new Map<RequestId, CallId>();
-    const server = createServer(tools, {
+    const server = createServer({
       ...asked,
       era: "legacy",
       mcpSession,

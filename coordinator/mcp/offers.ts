@@ -1,4 +1,12 @@
-import { findTool, offeredBy, TOOLSETS, type Tool, type Toolset, toolList } from "../../shared/catalog/index.ts";
+import {
+  findTool,
+  offeredBy,
+  type PublicToolset,
+  TOOLSETS,
+  type Tool,
+  type Toolset,
+  toolList,
+} from "../../shared/catalog/index.ts";
 
 /** What one client is shown and may call. */
 export interface Offer {
@@ -38,4 +46,4 @@ export class Offers {
   }
 }
 
-const isToolset = (name: string): name is Toolset => (TOOLSETS as readonly string[]).includes(name);
+const isToolset = (name: string): name is PublicToolset => (TOOLSETS as readonly string[]).includes(name);

@@ -1,7 +1,15 @@
-import { ProtocolError, ProtocolErrorCode, Server } from "@modelcontextprotocol/server";
+import {
+  type CallToolRequest,
+  type McpServer,
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
 import type { CallId } from "../../shared/ids.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { Caller } from "../calls/caller.ts";
+import type { ToolResult } from "../tool-answer.ts";
 import type { ToolService } from "../tool-service.ts";
 import type { NotedRequest } from "./mcp-sessions.ts";
 import type { Offer } from "./offers.ts";
@@ -24,14 +32,24 @@ export interface RequestContext {
   onTold?: (progress: number, cursor: string) => void;
 }
 
+type CallTool = (request: CallToolRequest, ctx: ServerContext) => Promise<ToolResult>;
+
+export const INFO = { name: "codegen-mcp", title: "codegen-mcp", version: VERSION };
+
+/** Makes the MCP server of one request, or of one stream. */
+export type ServerFactory = (context: RequestContext) => Server | McpServer;
+
 /** A fresh MCP server for one request, as the SDK wants it. Everything costly (the tool list) is built once. */
 export const createServer = (tools: ToolService, context: RequestContext): Server => {
-  const server = new Server(
-    { name: "codegen-mcp", title: "codegen-mcp", version: VERSION },
-    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
-  );
+  const server = new Server(INFO, { capabilities: { tools: {} }, instructions: INSTRUCTIONS });
+  serve(server, tools, context);
+  return server;
+};
+
+/** Answers for tools. @returns how a tool is called */
+export const serve = (server: Server, tools: ToolService, context: RequestContext): CallTool => {
   server.setRequestHandler("tools/list", () => ({ tools: context.offer.list }));
-  server.setRequestHandler("tools/call", async ({ params }, ctx) => {
+  const call: CallTool = async ({ params }, ctx) => {
     const tool = context.offer.find(params.name);
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
     const { id, _meta, signal, notify } = ctx.mcpReq;
@@ -63,6 +81,7 @@ export const createServer = (tools: ToolService, context: RequestContext): Serve
     } finally {
       progress?.end();
     }
-  });
-  return server;
+  };
+  server.setRequestHandler("tools/call", call);
+  return call;
 };

@@ -2,6 +2,7 @@ import { getCall, listCalls } from "./calls.ts";
 import { createCheckpoint, deleteCheckpoint, forkSession, listCheckpoints, restoreCheckpoint } from "./checkpoints.ts";
 import { CHECK_KINDS, runChecks, runTests, TEST_FRAMEWORKS } from "./checks.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
+import { conformanceTools } from "./conformance.ts";
 import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
 import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
@@ -39,15 +40,16 @@ export const tools: readonly Tool[] = [
   ...codegenMcpTools,
 ];
 
-const byName = new Map(tools.map((tool) => [tool.name, tool]));
+const known = [...tools, ...conformanceTools];
+const byName = new Map(known.map((tool) => [tool.name, tool]));
 export const findTool = (name: string): Tool | undefined => byName.get(name);
 
 /** One tool as it goes on the wire. */
-const listed = ({ name, title, description, mutates, destructive, idempotent, input, output }: Tool) => ({
+const listed = ({ name, title, description, mutates, destructive, idempotent, input, output, schema }: Tool) => ({
   name,
   title,
   description,
-  inputSchema: inputSchema(input),
+  inputSchema: schema ?? inputSchema(input),
   outputSchema: outputSchema(output),
   annotations: {
     readOnlyHint: !mutates,
@@ -56,7 +58,7 @@ const listed = ({ name, title, description, mutates, destructive, idempotent, in
     openWorldHint: false,
   },
 });
-const wireTools = tools.map((tool) => ({ toolset: tool.toolset, tool: listed(tool) }));
+const wireTools = known.map((tool) => ({ toolset: tool.toolset, tool: listed(tool) }));
 
 /** `tools/list` of a choice of toolsets. Build it once a choice, not once a request. */
 export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[] => {
@@ -64,6 +66,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
   return wireTools.filter(({ toolset }) => offered.has(toolset)).map(({ tool }) => tool);
 };
 
+export { CONFORMANCE_WAIT_MS } from "./conformance.ts";
 export { IMAGE_NAME } from "./sessions.ts";
 export * from "./tool.ts";
 export * from "./toolsets.ts";

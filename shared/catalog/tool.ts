@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Toolset } from "./toolsets.ts";
+import type { ObjectSchema } from "./wire-schema.ts";
 
 /**
  * How a tool is served. `record`: any coordinator answers from Redis. `control`: written durably, then its session's
@@ -22,6 +23,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   input: Input;
   /** Every field is optional: a call that answers before its end lacks most. */
   output: Output;
+  /** Its input schema on the wire, where `input` cannot say it. */
+  schema?: ObjectSchema;
 }
 
 export const defineTool = <Input extends z.ZodObject, Output extends z.ZodObject>(

@@ -91,6 +91,17 @@ export class SessionWorkspace implements SandboxListener {
     await this.deps.scripts.beginProcess(this.id, this.lease, callId);
   }
 
+  /** Records a call's output, which its client is told while the call runs. */
+  recorder(
+    callId: CallId,
+    windows: { stdout: OutputWindow; stderr: OutputWindow },
+    onRecorded: (offset: number) => void,
+  ): ProcessRecorder {
+    const { scripts } = this.deps;
+    const onError = (error: unknown): void => this.#onRecordError(error);
+    return new ProcessRecorder({ scripts, sid: this.id, lease: this.lease, callId, windows, onRecorded, onError });
+  }
+
   /** @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process */
   async spawn(
     callId: CallId,
@@ -99,16 +110,7 @@ export class SessionWorkspace implements SandboxListener {
   ): Promise<StartedProcess> {
     const sandbox = await this.sandbox();
     const processId = processIdOf(callId);
-    const { scripts } = this.deps;
-    const recorder = new ProcessRecorder({
-      scripts,
-      sid: this.id,
-      lease: this.lease,
-      callId,
-      windows,
-      onRecorded: (offset) => sandbox.ackOutput(processId, offset),
-      onError: (error) => this.#onRecordError(error),
-    });
+    const recorder = this.recorder(callId, windows, (offset) => sandbox.ackOutput(processId, offset));
     let ended: (end: ProcessEnd) => void = () => {};
     const end = new Promise<ProcessEnd>((resolve) => {
       ended = resolve;

@@ -3,12 +3,11 @@ import { isJsonContentType, type JSONRPCMessage, parseJSONRPCMessage } from "@mo
 import type { Logger } from "pino";
 import { type CallId, sessionOf } from "../../../shared/ids.ts";
 import type { LaneCalls } from "../../calls/lane-calls.ts";
-import type { ToolService } from "../../tool-service.ts";
 import type { McpSessions } from "../mcp-sessions.ts";
 import type { Offer } from "../offers.ts";
 import type { McpRequest } from "../request.ts";
 import { answerTooLarge, RequestBody } from "../request-body.ts";
-import { createServer } from "../server-factory.ts";
+import type { ServerFactory } from "../server-factory.ts";
 import type { SseInbox } from "./sse-inbox.ts";
 import { SseStream } from "./sse-stream.ts";
 
@@ -28,7 +27,7 @@ export class SseLeg {
   constructor(
     private readonly deps: {
       sessions: McpSessions;
-      tools: ToolService;
+      createServer: ServerFactory;
       calls: LaneCalls;
       inbox: SseInbox;
       log: Logger;
@@ -39,7 +38,7 @@ export class SseLeg {
   async open(request: McpRequest, response: ServerResponse, offer: Offer): Promise<void> {
     if (request.method !== "GET") return refuse(response, 405, "Open the stream with GET", { allow: "GET" });
     if (this.#isDraining || this.#streams.size >= MAX_STREAMS) return refuse(response, 503, "Try another replica");
-    const { sessions, tools, calls, inbox, log } = this.deps;
+    const { sessions, createServer, calls, inbox, log } = this.deps;
     const principal = request.auth.clientId;
     const cancel = (callId: string): void => {
       calls.cancel(sessionOf(callId as CallId), callId as CallId).catch(() => {}); // it ends by itself then
@@ -54,7 +53,7 @@ export class SseLeg {
       this.#streams.delete(stream);
       sessions.delete(stream.id, principal).catch((err: unknown) => log.debug({ err }, "it expires by itself"));
     });
-    const server = createServer(tools, {
+    const server = createServer({
       era: "legacy",
       principal,
       offer,

@@ -5,6 +5,7 @@ import {
   isJSONRPCRequest,
   isJSONRPCResultResponse,
   type JSONRPCMessage,
+  type McpServer,
   type RequestId,
   type Server,
   type Transport,
@@ -37,7 +38,7 @@ export class SseStream {
   }
 
   /** Sends the client its endpoint, and answers from then on. */
-  async start(server: Server): Promise<void> {
+  async start(server: Server | McpServer): Promise<void> {
     const { response } = this;
     const send = this.#transport.send.bind(this.#transport);
     this.#transport.send = async (message) => {
