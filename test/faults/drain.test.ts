@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
+import { eventually } from "../support/eventually.ts";
 import { begin, connectModern, failureOf } from "../support/tool-client.ts";
 import { containersOf } from "../support/use-cluster.ts";
 
@@ -34,6 +35,7 @@ describe("SIGTERM", () => {
   it("of a coordinator waits for its answers, not for connections that its clients keep open", async () => {
     const patient = await stack.addCoordinator({ DRAIN_MS: "600000" });
     const url = new URL(stack.urls[1] ?? "");
+    await eventually("it is ready", async () => (await fetch(new URL("/readyz", url))).ok); // it listens before that
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const body = JSON.stringify({
       jsonrpc: "2.0",
