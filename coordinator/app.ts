@@ -5,6 +5,8 @@ import express from "express";
 import type { Redis } from "ioredis";
 import type { Registry } from "prom-client";
 import { VERSION } from "../shared/version.ts";
+import type { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
+import type { Transfers } from "./artifacts/transfers.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import type { McpRequest } from "./mcp/request.ts";
 
@@ -22,6 +24,8 @@ const MCP_URL = /^\/mcp(\/|\/sse|\/message)?(\?|$)/i;
 /** The HTTP surface. Host and Origin are checked on every bind: a page in a browser must not reach a server by a name of its own. */
 export const createApp = (deps: {
   mcp: McpEndpoint;
+  artifacts: ArtifactRoutes;
+  transfers: Transfers;
   redis: Redis;
   registry: Registry;
   authenticate: Authenticate;
@@ -31,7 +35,7 @@ export const createApp = (deps: {
   host: string;
   allowedHosts: string[];
 }): RequestListener => {
-  const { mcp, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts } = deps;
+  const { mcp, artifacts, transfers, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts } = deps;
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -57,6 +61,14 @@ export const createApp = (deps: {
   const names = [...localhostAllowedHostnames(), ...hostOf(host), ...allowedHosts];
   const isHostAllowed = hostHeaderValidation(names);
   const isOriginAllowed = originValidation(names);
+  app.all("/artifacts/:token", async (request, response) => {
+    if (isHostAllowed(request, response) && isOriginAllowed(request, response))
+      await artifacts.serve(request.params.token, request, response);
+  });
+  // For workers, which know this replica by whatever name; the id is the right to ask.
+  app.all("/transfers/:id", async (request, response) => {
+    await transfers.serve(request.params.id, request, response).catch(() => response.destroy()); // the other side went away
+  });
   const serveMcp = (request: IncomingMessage, response: ServerResponse): void => {
     if (!isHostAllowed(request, response) || !isOriginAllowed(request, response)) return;
     const principal = authenticate(request);

@@ -12,6 +12,11 @@ const names = z
       .filter(Boolean),
   );
 
+const url = z
+  .union([z.literal(""), z.url({ protocol: /^https?$/ })])
+  .default("")
+  .transform((text) => text.replace(/\/$/, ""));
+
 // Durations in ms; the same names, explained, in compose/.env.example
 const Env = CommonEnv.extend({
   HOST: z.string().default("127.0.0.1"),
@@ -34,6 +39,16 @@ const Env = CommonEnv.extend({
   PLACEMENT_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
   /** A client of the 2026 protocol that left has this long to repeat a call with the same idempotency key. */
   REATTACH_MS: z.coerce.number().int().min(0).default(10_000),
+  /** How clients, and how workers, reach this replica; "" for the address it listens on. Signed URLs begin with the former. */
+  PUBLIC_URL: url,
+  INTERNAL_URL: url,
+  /** How long a signed URL of a file is good, and the most that one upload may bring. */
+  ARTIFACT_URL_TTL_MS: z.coerce.number().int().min(1_000).default(900_000),
+  MAX_ARTIFACT_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(1024 * 1024 * 1024),
   /** How long a stop waits for answers that are under way. */
   DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
 });

@@ -10,6 +10,9 @@ import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
 import { type Authenticate, anonymous, createApp } from "./app.ts";
+import { ArtifactLinks } from "./artifacts/artifact-links.ts";
+import { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
+import { Transfers } from "./artifacts/transfers.ts";
 import { CallWaiter } from "./calls/call-waiter.ts";
 import { CallWatcher } from "./calls/call-watcher.ts";
 import { Doorbells } from "./calls/doorbells.ts";
@@ -87,9 +90,14 @@ export class Coordinator implements Service {
 
     const isStoreThere = (): boolean => redis.status === "ready";
     const registry = new Registry();
+    const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter });
+    const reached = (): string => this.url.replace(/\/\/(0\.0\.0\.0|\[::\]):/, "//127.0.0.1:");
+    const { PUBLIC_URL, INTERNAL_URL, ARTIFACT_URL_TTL_MS: ttlMs } = config;
+    const links = new ArtifactLinks(redis, { publicUrl: () => PUBLIC_URL || reached(), ttlMs });
     const runner = new ToolRunner({
       lane: this.#lane,
-      records: new RecordTools({ redis, scripts, records, resolver, waiter }),
+      records: recordTools,
+      links,
       processes: new ProcessTools({ scripts, records, resolver, watcher }),
       checkpoints: new CheckpointTools({ records, scripts, resolver, lane: this.#lane }),
     });
@@ -121,7 +129,27 @@ export class Coordinator implements Service {
     const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
     const evicts = (): boolean => memory.evicts;
-    const app = createApp({ mcp: this.#mcp, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts });
+    const transfers = new Transfers();
+    const files = {
+      links,
+      transfers,
+      lane: this.#lane,
+      records: recordTools,
+      internalUrl: () => INTERNAL_URL || reached(),
+    };
+    const artifacts = new ArtifactRoutes({ ...files, log }, config.MAX_ARTIFACT_BYTES);
+    const app = createApp({
+      mcp: this.#mcp,
+      artifacts,
+      transfers,
+      redis,
+      registry,
+      authenticate,
+      countWorkers,
+      evicts,
+      host,
+      allowedHosts,
+    });
     this.#server = createHttpServer(app);
     this.#server.keepAliveTimeout = 65_000; // longer than the proxies in front, so that they never reuse a closed one
   }

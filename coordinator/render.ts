@@ -85,6 +85,11 @@ const RENDER: Record<string, Render> = {
     const changed = files === 1 ? "1 file" : `${files} files`;
     return `${changed} changed, ${insertions} lines added, ${deletions} removed${left}\n${r.diff}`;
   },
+  list_artifacts: (r) =>
+    rows(r.artifacts, (a) => `${a.path}  ${a.size_bytes} bytes  ${a.artifact_id}`, "No files.") + more(r),
+  get_artifact: (r) =>
+    `${r.path} (${r.size_bytes} bytes, ${r.mime}): download it until ${r.expires_at} from ${r.url}${block("content", r.content)}`,
+  put_artifact: (r) => `Send the file by HTTP PUT until ${r.expires_at} to ${r.url}; it becomes ${r.path}.`,
   get_call: (r) => {
     const failure = r.failure as Structured | undefined;
     const result = r.result as Structured | undefined;

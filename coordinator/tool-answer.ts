@@ -6,7 +6,11 @@ type Structured = Record<string, unknown>;
 /** A tool's answer as MCP carries it. */
 export interface ToolResult {
   [key: string]: unknown;
-  content: ({ type: "text"; text: string } | { type: "image"; data: string; mimeType: string })[];
+  content: (
+    | { type: "text"; text: string }
+    | { type: "image"; data: string; mimeType: string }
+    | { type: "resource_link"; uri: string; name: string; mimeType: string }
+  )[];
   structuredContent: Structured;
   isError?: boolean;
 }
@@ -22,7 +26,15 @@ export const answer = (tool: string, result: Structured): ToolResult => {
     const { content, ...structuredContent } = result;
     return { content: [{ type: "image", data: content, mimeType: String(result.mime) }], structuredContent };
   }
-  return textAnswer(render(tool, result), result);
+  const told = textAnswer(render(tool, result), result);
+  if (tool !== "get_artifact" || typeof result.url !== "string") return told;
+  const link = {
+    type: "resource_link",
+    uri: result.url,
+    name: String(result.path),
+    mimeType: String(result.mime),
+  } as const;
+  return { ...told, content: [...told.content, link] };
 };
 
 export const failed = (failure: ToolFailure): ToolResult => {

@@ -2,6 +2,9 @@ import { z } from "zod";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure } from "../shared/failure.ts";
 import type { CallId } from "../shared/ids.ts";
+import type { ArtifactLinks } from "./artifacts/artifact-links.ts";
+import { parseArtifactId } from "./artifacts/artifact-links.ts";
+import { linkedResult } from "./artifacts/linked-result.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { LaneCalls } from "./calls/lane-calls.ts";
 import type { OutputPosition } from "./calls/output-follower.ts";
@@ -15,11 +18,19 @@ type RecordTool = (args: never, caller: Caller) => Promise<Structured>;
 /** From a tool's arguments to its structured result: checks them, and dispatches by class. */
 export class ToolRunner {
   readonly #lane: LaneCalls;
+  readonly #links: ArtifactLinks;
   readonly #recordTools: Map<string, RecordTool>;
 
-  constructor(deps: { lane: LaneCalls; records: RecordTools; processes: ProcessTools; checkpoints: CheckpointTools }) {
-    const { lane, records, processes, checkpoints } = deps;
+  constructor(deps: {
+    lane: LaneCalls;
+    links: ArtifactLinks;
+    records: RecordTools;
+    processes: ProcessTools;
+    checkpoints: CheckpointTools;
+  }) {
+    const { lane, links, records, processes, checkpoints } = deps;
     this.#lane = lane;
+    this.#links = links;
     this.#recordTools = new Map<string, RecordTool>([
       ["get_session", records.getSession.bind(records)],
       ["list_sessions", records.listSessions.bind(records)],
@@ -35,9 +46,10 @@ export class ToolRunner {
 
   /** @throws {ToolFailure} the tool's own, or why it was not taken */
   async run(tool: Tool, rawArgs: unknown, caller: Caller): Promise<Structured> {
-    const args = checkArguments(tool, rawArgs);
+    const args = withPath(tool, checkArguments(tool, rawArgs));
     const record = this.#recordTools.get(tool.name);
-    return record ? await record(args as never, caller) : await this.#lane.run(tool, args, caller);
+    const result = record ? await record(args as never, caller) : await this.#lane.run(tool, args, caller);
+    return await linkedResult(this.#links, tool.name, result, caller);
   }
 
   /** Waits on for a call that an earlier request made. @throws {ToolFailure} the tool's own */
@@ -45,6 +57,17 @@ export class ToolRunner {
     return await this.#lane.resume(tool, callId, caller, from);
   }
 }
+
+/** An artifact's id names its session and path; what is no such id is taken for a path, as CodeGen-MCP's clients use it. */
+const withPath = (tool: Tool, args: Structured): Structured => {
+  if (!("artifact_id" in tool.input.shape)) return args;
+  const { artifact_id: id, ...rest } = args;
+  if ((id === undefined) === (rest.path === undefined))
+    throw new ToolFailure("INVALID_ARGUMENT", `${tool.name} takes either artifact_id or path`);
+  if (id === undefined) return rest;
+  const parsed = parseArtifactId(String(id));
+  return parsed ? { ...rest, session_id: parsed.sessionId, path: parsed.path } : { ...rest, path: String(id) };
+};
 
 /** @throws {ToolFailure} INVALID_ARGUMENT that names every argument that is missing, malformed or unknown */
 export const checkArguments = (tool: Tool, raw: unknown): Structured => {

@@ -30,6 +30,7 @@ import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
 import { applyPatch } from "./tools/apply-patch.ts";
+import { getArtifact, listArtifacts, putArtifact } from "./tools/artifacts.ts";
 import { createCheckpoint, forkSession, restoreCheckpoint } from "./tools/checkpoints.ts";
 import { conformanceExecutors } from "./tools/conformance.ts";
 import { diffWorkspace } from "./tools/diff-workspace.ts";
@@ -42,6 +43,8 @@ import { runTests } from "./tools/run-tests.ts";
 import { searchFiles } from "./tools/search-files.ts";
 import { closeSession, createSession } from "./tools/sessions.ts";
 import { writeProcess } from "./tools/write-process.ts";
+import { receiveFile } from "./transfer/receive-file.ts";
+import { sendFile } from "./transfer/send-file.ts";
 
 const DRAIN_POLL_MS = 50;
 /** How long calls whose processes were killed may take to say so. */
@@ -141,7 +144,12 @@ export class Worker implements Service {
       .set("apply_patch", applyPatch)
       .set("list_files", listFiles)
       .set("search_files", searchFiles)
-      .set("diff_workspace", diffWorkspace(new Records(redis)));
+      .set("diff_workspace", diffWorkspace(new Records(redis)))
+      .set("list_artifacts", listArtifacts)
+      .set("get_artifact", getArtifact)
+      .set("put_artifact", putArtifact)
+      .set("send_file", sendFile)
+      .set("receive_file", receiveFile);
     if (config.CONFORMANCE_FIXTURES) for (const [name, run] of conformanceExecutors) executors.set(name, run);
 
     const mayTake = (): boolean => host.isAvailable && beats.mayStart;

@@ -1,3 +1,4 @@
+import { getArtifact, listArtifacts, putArtifact } from "./artifacts.ts";
 import { getCall, listCalls } from "./calls.ts";
 import { createCheckpoint, deleteCheckpoint, forkSession, listCheckpoints, restoreCheckpoint } from "./checkpoints.ts";
 import { CHECK_KINDS, runChecks, runTests, TEST_FRAMEWORKS } from "./checks.ts";
@@ -30,6 +31,9 @@ export const tools: readonly Tool[] = [
   listFiles,
   searchFiles,
   diffWorkspace,
+  listArtifacts,
+  getArtifact,
+  putArtifact,
   getCall,
   listCalls,
   createCheckpoint,
@@ -66,6 +70,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
   return wireTools.filter(({ toolset }) => offered.has(toolset)).map(({ tool }) => tool);
 };
 
+export { receiveFile, sendFile } from "./artifacts.ts";
 export { CONFORMANCE_WAIT_MS } from "./conformance.ts";
 export { IMAGE_NAME } from "./sessions.ts";
 export * from "./tool.ts";
@@ -77,14 +82,17 @@ export {
   createSession,
   deleteCheckpoint,
   forkSession,
+  getArtifact,
   getCall,
   getSession,
   killProcess,
+  listArtifacts,
   listCalls,
   listCheckpoints,
   listFiles,
   listProcesses,
   listSessions,
+  putArtifact,
   readFile,
   readProcess,
   restoreCheckpoint,

@@ -63,6 +63,8 @@ export const keys = {
   mcpCall: (id: string, callId: CallId) => `cg:mcp:${id}:c:${callId}`,
   /** List of JSON-RPC messages for the replica that holds an HTTP+SSE stream. */
   mcpInbox: (id: string) => `cg:mcp:${id}:in`,
+  /** String: what signs the URLs of artifacts, made once by whoever needs it first. */
+  signingKey: "cg:signing-key",
   /** Sorted set of a principal's `Mcp-Session-Id`s by last use in ms. */
   mcpSessions: (principal: string) => `cg:mcps:${principal}`,
 } as const;

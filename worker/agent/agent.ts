@@ -4,7 +4,9 @@ import { AgentFailure } from "./failure.ts";
 import type { Fence } from "./fence.ts";
 import { listFiles } from "./files/list-files.ts";
 import { readFile } from "./files/read-file.ts";
+import { readPart } from "./files/read-part.ts";
 import { searchFiles } from "./files/search-files.ts";
+import type { Uploads } from "./files/uploads.ts";
 import type { WorkspacePaths } from "./files/workspace-path.ts";
 import { writeFile, writeFiles } from "./files/write-files.ts";
 import type { Freezer } from "./freezer.ts";
@@ -25,7 +27,7 @@ const DURING_FREEZE = new Set<Request["case"]>([
   ...(["scanTree", "readChunks", "endScan", "unpackTree"] as const),
 ]);
 /** What these change is not the work of the call before. */
-const CHANGING = new Set<Request["case"]>(["spawn", "writeFile", "writeFiles"]);
+const CHANGING = new Set<Request["case"]>(["spawn", "writeFile", "writeFiles", "writePart"]);
 
 /** Answers the worker's frames, one request at a time or many: each answer carries its request's id. */
 export class Agent {
@@ -47,6 +49,7 @@ export class Agent {
       treeScan: TreeScan;
       unpacking: TreeUnpacking;
       history: WorkspaceHistory;
+      uploads: Uploads;
       send: (frame: AgentFrameInit) => void;
     },
   ) {}
@@ -75,7 +78,7 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes, paths, homePaths, environment, freezer, treeScan, unpacking, history } = this.deps;
+    const { processes, paths, homePaths, environment, freezer, treeScan, unpacking, history, uploads } = this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
     if (freezer.isFrozen && !DURING_FREEZE.has(body.case)) await freezer.thawed();
     if (history.isLooking && CHANGING.has(body.case)) await history.settle();
@@ -118,6 +121,10 @@ export class Agent {
       case "writeFiles":
         await writeFiles(paths, body.value);
         return { case: "filesWritten", value: {} };
+      case "readPart":
+        return { case: "filePart", value: readPart(paths, body.value) };
+      case "writePart":
+        return { case: "fileWritten", value: uploads.write(body.value) };
       case "searchFiles":
         return { case: "searchResult", value: await searchFiles(paths, body.value, environment.all()) };
       case "markWorkspace":

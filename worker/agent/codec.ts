@@ -100,6 +100,18 @@ export const WORKER_BODIES: Bodies = {
   ],
   14: ["markWorkspace", { 1: ["isSessionStart", "bool"] }],
   15: ["diffWorkspace", { 1: ["since", "string"], 2: PATH }],
+  35: ["readPart", { 1: PATH, 2: ["offset", "uint64"], 3: ["length", "uint32"], 4: ["version", "string"] }],
+  36: [
+    "writePart",
+    {
+      1: PATH,
+      2: ["uploadId", "string"],
+      3: ["offset", "uint64"],
+      4: ["data", "bytes"],
+      5: ["isLast", "bool"],
+      6: ["discard", "bool"],
+    },
+  ],
   45: ["vouch", { 1: ["forMs", "uint64"] }],
   50: [
     "scanTree",
@@ -206,6 +218,10 @@ export const AGENT_BODIES: Bodies = {
       2: ["truncated", "bool"],
       3: ["calls", "uint32"],
     },
+  ],
+  35: [
+    "filePart",
+    { 1: ["data", "bytes"], 2: ["sizeBytes", "uint64"], 3: ["version", "string"], 4: ["mime", "string"] },
   ],
   50: [
     "treeScan",

@@ -4,6 +4,7 @@ import { Agent } from "./agent.ts";
 import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
 import { Fence } from "./fence.ts";
+import { Uploads } from "./files/uploads.ts";
 import { WorkspacePaths } from "./files/workspace-path.ts";
 import { Freezer } from "./freezer.ts";
 import { WorkspaceHistory } from "./history/workspace-history.ts";
@@ -68,6 +69,7 @@ const main = async (): Promise<void> => {
     paths,
     homePaths: new WorkspacePaths(home),
     history: new WorkspaceHistory(paths, HISTORY),
+    uploads: new Uploads(paths),
     environment,
     processes,
     fence,

@@ -6,11 +6,13 @@ import {
   type FileChangeSchema,
   type FileContent,
   type FileList,
+  type FilePart,
   type FileWritten,
   type HelloReply,
   type ListFilesSchema,
   type ReadChunksSchema,
   type ReadFileSchema,
+  type ReadPartSchema,
   type ScanTreeSchema,
   type SearchFilesSchema,
   type SearchResult,
@@ -21,6 +23,7 @@ import {
   type UnpackTreeSchema,
   type WorkspaceChanges,
   type WriteFileSchema,
+  type WritePartSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { AgentChannel } from "./agent-channel.ts";
@@ -236,6 +239,15 @@ export class Sandbox {
   async writeFiles(changes: MessageInitShape<typeof FileChangeSchema>[]): Promise<void> {
     const body = { case: "writeFiles", value: { changes } } as const;
     await this.#ask(this.#link.request(body, "filesWritten", FILE_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  async readPart(request: MessageInitShape<typeof ReadPartSchema>): Promise<FilePart> {
+    return await this.#ask(this.#link.request({ case: "readPart", value: request }, "filePart", FILE_TIMEOUT_MS));
+  }
+
+  async writePart(request: MessageInitShape<typeof WritePartSchema>): Promise<FileWritten> {
+    const body = { case: "writePart", value: request } as const;
+    return await this.#ask(this.#link.request(body, "fileWritten", FILE_TIMEOUT_MS, { isMutating: true }));
   }
 
   async searchFiles(request: MessageInitShape<typeof SearchFilesSchema>): Promise<SearchResult> {
