@@ -53,11 +53,12 @@ export class RecordSweeper extends PeriodicService {
     const { redis, opener } = this.deps;
     for (const key of found) {
       const sid = keyOwner.session(key) as SessionId;
-      const [state, owner, principal] = await redis.hmget(keys.session(sid), "state", "owner", "principal");
+      const fields = ["state", "owner", "principal", "epoch"];
+      const [state, owner, principal, epoch] = await redis.hmget(keys.session(sid), ...fields);
       const isMain = key === keys.session(sid);
       if (state) {
         this.#suspects.delete(key);
-        if (isMain && state === "queued") await opener.enqueue(sid, principal ?? ""); // in line already: nothing changes
+        if (isMain && state === "queued") await opener.enqueue(sid, principal ?? "", Number(epoch)); // in line already: nothing changes
         if (isMain && owner) {
           await redis.sadd(keys.workerSessions(owner), sid);
           await redis.sadd(keys.workers, owner);

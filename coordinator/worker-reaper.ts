@@ -93,11 +93,11 @@ export class WorkerReaper extends PeriodicService {
     const { scripts, opener } = this.deps;
     const session = await this.#records.session(sid);
     const isUnplaced = session?.owner === "" && session.state === "queued"; // whoever took it back died before this
-    if (isUnplaced) await opener.enqueue(sid, session.principal);
+    if (isUnplaced) await opener.enqueue(sid, session.principal, session.epoch);
     if (session?.owner !== worker) return;
     if (session.state === "closing")
       return await opener.refuse(sid, session.principal, "The session was closing", session.epoch);
     const to = { owner: "", state: "queued" as const, notice: lostNotice("its worker died"), ...LOST };
-    if ((await scripts.lose(sid, session.epoch, to)) > 0) await opener.enqueue(sid, session.principal);
+    if ((await scripts.lose(sid, session.epoch, to)) > 0) await opener.enqueue(sid, session.principal, session.epoch);
   }
 }

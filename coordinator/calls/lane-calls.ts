@@ -185,7 +185,7 @@ export class LaneCalls {
     const { records, opener, submitter } = this.deps;
     const session = await records.session(sid);
     if (session?.state === "queued") {
-      const position = await opener.enqueue(sid, caller.principal);
+      const position = await opener.enqueue(sid, caller.principal, session.epoch);
       if (position > 0) caller.progress?.queued(position);
       return;
     }

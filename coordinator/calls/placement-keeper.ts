@@ -27,8 +27,8 @@ export class PlacementKeeper extends PeriodicService {
     const { redis, placement, opener, doorbells } = this.deps;
     if (redis.status !== "ready") return;
     for (const sid of await placement.takeStale()) {
-      const [principal, state] = await redis.hmget(keys.session(sid), "principal", "state");
-      if (state === "queued") await opener.enqueue(sid, principal ?? "");
+      const [principal, state, epoch] = await redis.hmget(keys.session(sid), "principal", "state", "epoch");
+      if (state === "queued") await opener.enqueue(sid, principal ?? "", Number(epoch));
     }
     if ((await placement.waiting()) > 0) doorbells.ringPlacement(); // though nobody may wait here for it
     for (const sid of await placement.takeOverdue(this.timeoutMs)) {

@@ -104,9 +104,9 @@ export class SessionOpener {
     return id;
   }
 
-  /** @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
-  async enqueue(sid: SessionId, principal: string): Promise<number> {
-    const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting);
+  /** @param epoch above 0 where it had a worker before @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
+  async enqueue(sid: SessionId, principal: string, epoch = 0): Promise<number> {
+    const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting, epoch > 0);
     if (position > 0) this.deps.doorbells.ringPlacement();
     return position;
   }

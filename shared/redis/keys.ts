@@ -31,7 +31,7 @@ export const keys = {
   events: (sid: SessionId) => `cg:{${sid}}:ev`,
   /** Channel of session ids whose controls or cancels changed. */
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
-  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
+  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:returning`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
   place: "cg:{place}",
   /** String: whose Redis this is, see `StoreIdentity`. */
   store: "cg:store",

@@ -44,6 +44,20 @@ describe("Placement", () => {
     expect([await enqueueOf("c"), await enqueueOf("d")]).to.deep.equal([4, -1]);
   });
 
+  it("takes what lost its worker before anything new, whoever's it is, though the line is full", async () => {
+    const [a1, a2] = [await enqueue("a"), await enqueue("a")];
+    const [back1, back2] = [newSessionId(), newSessionId()];
+    expect(await placement.enqueue(back1, "b", 1, true)).to.equal(3);
+    expect(await placement.enqueue(back2, "b", 1, true)).to.equal(4);
+    expect(await placement.enqueue(back2, "b", 1, true), "again").to.equal(4);
+    const order: unknown[] = [];
+    for (let i = 0; i < 4; i++) {
+      const taken = await placement.take("w_one", 0, 0.1, 9_000);
+      order.push(taken.kind === "taken" && taken.sessionId);
+    }
+    expect(order).to.deep.equal([back1, back2, a1, a2]);
+  });
+
   it("leaves a session to a worker that is much freer", async () => {
     await placement.beat("w_free", 0.1);
     const sid = await enqueue("a");

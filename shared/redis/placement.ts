@@ -28,9 +28,13 @@ export class Placement {
     this.#overdue = defineScript(redis, "place_overdue");
   }
 
-  /** @returns the position from 1; 0 when a worker has taken the session; -1 when `limit` sessions wait already */
-  async enqueue(sid: SessionId, principal: string, limit: number): Promise<number> {
-    return (await this.#enqueue(keys.place, sid, principal, limit, FORGET_TAKEN_MS)) as number;
+  /**
+   * @param isReturning it had a worker before, and lost it: it comes before new ones, and is never too many
+   * @returns the position from 1; 0 when a worker has taken the session; -1 when `limit` sessions wait already
+   */
+  async enqueue(sid: SessionId, principal: string, limit: number, isReturning = false): Promise<number> {
+    const args = [sid, principal, limit, FORGET_TAKEN_MS, isReturning ? 1 : 0];
+    return (await this.#enqueue(keys.place, ...args)) as number;
   }
 
   /** @param load share of the worker's slots in use, 0 to 1 */

@@ -1,10 +1,11 @@
 -- Placement, all in one hash slot. KEYS[1]: its prefix. ARGV: session, principal, the most that may wait, ms after which
--- a session that a worker took and never claimed counts as waiting again
+-- a session that a worker took and never claimed counts as waiting again, 1 for a session that had a worker before: it
+-- comes before all new ones, whoever's it is and however long the line
 -- A full line still takes one session of each principal that has none in it, up to twice the most: whoever fills the line
 -- keeps nobody else out.
 -- Returns the session's position from 1, 0 when a worker has taken it, -1 when too many wait. Safe to repeat.
 local P = KEYS[1]
-local sid, principal, limit, forget = unpack(ARGV)
+local sid, principal, limit, forget, returns = unpack(ARGV)
 local time = redis.call('TIME')
 local t = time[1] * 1000 + math.floor(time[2] / 1000)
 local rank = redis.call('ZRANK', P .. ':waiting', sid)
@@ -13,9 +14,13 @@ local taken = redis.call('HGET', P .. ':taken', sid)
 if taken and t - tonumber(taken) < tonumber(forget) then return 0 end
 redis.call('HDEL', P .. ':taken', sid)
 local waiting, most = redis.call('ZCARD', P .. ':waiting'), tonumber(limit)
-if waiting >= 2 * most or (waiting >= most and redis.call('LLEN', P .. ':q:' .. principal) > 0) then return -1 end
+if returns ~= '1' and (waiting >= 2 * most or (waiting >= most and redis.call('LLEN', P .. ':q:' .. principal) > 0)) then return -1 end
 -- The fraction keeps the order of those that come within one millisecond.
 redis.call('ZADD', P .. ':waiting', t + redis.call('INCR', P .. ':seq') % 1000 / 1000, sid)
+if returns == '1' then
+  redis.call('RPUSH', P .. ':returning', sid)
+  return redis.call('ZRANK', P .. ':waiting', sid) + 1
+end
 redis.call('RPUSH', P .. ':q:' .. principal, sid)
 local turn = tonumber(redis.call('GET', P .. ':turn') or 0)
 redis.call('ZADD', P .. ':turns', 'NX', turn - 0.5, principal)

@@ -15,6 +15,15 @@ local waiting = redis.call('ZCARD', P .. ':waiting')
 if waiting == 0 then return { '', 'none', 0 } end
 local lowest = tonumber(redis.call('ZRANGE', P .. ':load', 0, 0, 'WITHSCORES')[2])
 if tonumber(load) > lowest + tonumber(slack) then return { '', 'yield', waiting } end
+local function take(sid)
+  if not sid or redis.call('ZREM', P .. ':waiting', sid) == 0 then return nil end
+  redis.call('HSET', P .. ':taken', sid, t)
+  return { sid, 'taken', redis.call('ZCARD', P .. ':waiting') }
+end
+while redis.call('LLEN', P .. ':returning') > 0 do
+  local taken = take(redis.call('LPOP', P .. ':returning'))
+  if taken then return taken end
+end
 while true do
   local principal = redis.call('ZRANGE', P .. ':turns', 0, 0)[1]
   if not principal then return { '', 'none', 0 } end
@@ -25,8 +34,6 @@ while true do
   else
     redis.call('ZADD', P .. ':turns', redis.call('INCR', P .. ':turn'), principal)
   end
-  if sid and redis.call('ZREM', P .. ':waiting', sid) == 1 then
-    redis.call('HSET', P .. ':taken', sid, t)
-    return { sid, 'taken', redis.call('ZCARD', P .. ':waiting') }
-  end
+  local taken = take(sid)
+  if taken then return taken end
 end
