@@ -38,8 +38,8 @@ export class AgentClient {
   }
 
   /** @returns the new session's id, which `use` names from now on */
-  async open(): Promise<string> {
-    const { session_id: id } = await this.call("create_session");
+  async open(args: Structured = {}): Promise<string> {
+    const { session_id: id } = await this.call("create_session", args);
     if (typeof id !== "string") throw new Error("create_session did not end in time");
     this.#session = id;
     return id;

@@ -32,6 +32,14 @@ const atMost = (name: string, limit: number, unit: string): Bar => ({
   measure: (row) => row(name).value ?? Number.NaN,
 });
 
+const p50AtMost = (name: string, limit: number): Bar => ({
+  text: `${name} p50 ≤ ${limit} ms`,
+  rows: [name],
+  limit,
+  unit: "ms",
+  measure: (row) => row(name).p50_ms ?? Number.NaN,
+});
+
 const BARS: Bar[] = [
   ratio("run_command_true", "docker_exec_true", 0.15),
   ratio("create_session_warm", "container_create_start", 0.25),
@@ -39,6 +47,8 @@ const BARS: Bar[] = [
   atMost("idle_session_memory", 15, "MB"),
   atMost("coordinator_memory_10k", 200, "MB"),
   atMost("session_balance", 26, "sessions"),
+  p50AtMost("durability_call_extra", 40),
+  p50AtMost("durability_call_extra_100mb", 120),
 ];
 
 /** The bars of which all rows were measured. */

@@ -29,6 +29,9 @@ export const ROW_NAMES = [
   "coordinator_memory_10k",
   "worker_memory",
   "session_balance",
+  "durability_call_extra",
+  "durability_call_extra_100mb",
+  "create_session_restore",
 ];
 
 /** Not /tmp, which lives in memory on some systems: an append-only file costs nothing there. */

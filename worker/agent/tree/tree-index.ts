@@ -109,18 +109,20 @@ export class TreeIndex {
   }
 
   #scanFolder(folder: string, freshFromMs: number): void {
-    for (const name of readdirSync(join(this.root, folder))) {
+    const absoluteFolder = folder === "" ? this.root : `${this.root}/${folder}`;
+    for (const name of readdirSync(absoluteFolder)) {
       if (name.includes("\ufffd")) {
         this.#leftOut++; // no UTF-8: it could not be made again under its name
         continue;
       }
       const path = folder === "" ? name : `${folder}/${name}`;
-      const stat = lstatSync(join(this.root, path), { throwIfNoEntry: false });
+      const absolute = `${absoluteFolder}/${name}`; // not by join(): this is what a scan does most
+      const stat = lstatSync(absolute, { throwIfNoEntry: false });
       if (!stat || !this.#take(path, stat, freshFromMs)) this.#leftOut++;
       else if (stat.isFile()) {
         this.#fileCount++;
         this.#fileBytes += stat.size;
-      } else if (stat.isDirectory()) asReadable(join(this.root, path), () => this.#scanFolder(path, freshFromMs));
+      } else if (stat.isDirectory()) asReadable(absolute, () => this.#scanFolder(path, freshFromMs));
     }
   }
 

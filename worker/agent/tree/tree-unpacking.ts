@@ -19,6 +19,8 @@ import type { TreeIndex } from "./tree-index.ts";
 
 const HOLDER = "unpacking";
 const GIVEN_UP_MS = 60_000;
+/** Until its own is set, after its content. */
+const NEW_FILE_MODE = 0o600;
 const ACTION = "Cannot restore the session's files";
 
 /** Makes HOME what a checkpoint says, frame by frame; the session stands still meanwhile. */
@@ -65,17 +67,18 @@ export class TreeUnpacking {
     const size = Number(sizeBytes);
     if (kind === KIND.folder) mkdirSync(absolute, { recursive: true, mode: 0o700 });
     else if (kind === KIND.symlink) symlinkSync(target, absolute);
-    else if (kind === KIND.file) createFile(absolute, size);
-    else throw new AgentFailure("INVALID_ARGUMENT", `${ACTION}: it holds something of an unknown kind`);
+    else if (kind === KIND.file && !isOneChunk(size)) createFile(absolute, size);
+    else if (kind !== KIND.file)
+      throw new AgentFailure("INVALID_ARGUMENT", `${ACTION}: it holds something of an unknown kind`);
     return { kind, mode, mtimeUs: Number(mtimeUs), sizeBytes: size, chunks: Buffer.from(chunks), target };
   }
 
   #write({ pieces, data }: UnpackTree, nodes: ReadonlyMap<string, TreeNode>): void {
     let from = 0;
     for (const { path, index: at, length } of pieces) {
-      if (nodes.get(path)?.kind !== KIND.file)
-        throw new AgentFailure("INVALID_ARGUMENT", `${ACTION}: no file "${path}"`);
-      const fd = openSync(this.#inside(path), "r+");
+      const node = nodes.get(path);
+      if (node?.kind !== KIND.file) throw new AgentFailure("INVALID_ARGUMENT", `${ACTION}: no file "${path}"`);
+      const fd = openSync(this.#inside(path), isOneChunk(node.sizeBytes) ? "w" : "r+", NEW_FILE_MODE);
       try {
         const content = data.subarray(from, from + length);
         for (let done = 0; done < content.length; )
@@ -106,8 +109,11 @@ export class TreeUnpacking {
   }
 }
 
+/** It is made when its content comes. */
+const isOneChunk = (size: number): boolean => size > 0 && size <= CHUNK_BYTES;
+
 const createFile = (path: string, size: number): void => {
-  const fd = openSync(path, "w", 0o600);
+  const fd = openSync(path, "w", NEW_FILE_MODE);
   try {
     if (size > 0) ftruncateSync(fd, size);
   } finally {
