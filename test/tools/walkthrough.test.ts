@@ -10,6 +10,8 @@ import { type Project, patchOf, projects } from "./walkthrough-projects.ts";
 const FILE = "docs/walkthrough.md";
 /** `UPDATE_WALKTHROUGH=1` writes the file instead of comparing with it. */
 const isUpdate = process.env.UPDATE_WALKTHROUGH === "1";
+/** A first build of a Go program can take minutes on a machine that is busy with all our other tests. */
+const TESTS_MS = 600_000;
 const INTRODUCTION = `An agent mends a small project, over MCP alone: what it calls, and the text that it gets. \`npm run test:tools\` does all of
 this again and compares; \`UPDATE_WALKTHROUGH=1\` writes this file. Ids, times and durations are shown as …`;
 
@@ -66,18 +68,16 @@ describe("A real task, over MCP alone,", () => {
     await run("git init -q && git add -A && git commit -qm Start && git ls-files");
     const { checkpoint_id: since } = (await call("create_checkpoint", { name: "start" })).structured;
     transcript.say("A test fails.");
-    const failing = await run(project.test);
-    expect(failing.structured.exit_code).to.not.equal(0);
-    expect(failing.text).to.match(project.fails);
+    const failing = await call("run_tests", { timeout_ms: TESTS_MS });
+    expect(failing.structured.summary).to.deep.include({ total: project.tests, failed: 1 });
     transcript.say("Where is it?");
     await call("search_files", project.search);
     await call("read_file", project.read);
     transcript.say("Mend it.");
     await call("edit_file", project.edit);
     transcript.say("The tests pass.");
-    const passing = await run(project.test);
-    expect(passing.structured.exit_code, passing.text).to.equal(0);
-    expect(passing.text).to.match(project.passes);
+    const passing = await call("run_tests", { timeout_ms: TESTS_MS });
+    expect(passing.structured.summary).to.deep.include({ total: project.tests, passed: project.tests });
     transcript.say("What changed since the checkpoint?");
     const diff = await call("diff_workspace", { since });
     expect(diff.structured.stat).to.deep.include({ files: 1 });
@@ -88,7 +88,7 @@ describe("A real task, over MCP alone,", () => {
 
   for (const project of projects) {
     it(`is done in the image ${project.image}, as ${FILE} shows`, async function () {
-      this.timeout(240_000);
+      this.timeout(900_000);
       if (!(await isBuilt(project.image))) return this.skip(); // the larger images are built where they are asked for
       const section = await walk(project);
       sections.push(section);
