@@ -246,7 +246,10 @@ export class Records {
   }
 
   /** What the session comes back from. */
-  async newestCheckpoint({ id, checkpoint }: SessionRecord): Promise<CheckpointRecord | undefined> {
+  async newestCheckpoint({
+    id,
+    checkpoint,
+  }: Pick<SessionRecord, "id" | "checkpoint">): Promise<CheckpointRecord | undefined> {
     if (!checkpoint) return undefined;
     const hash = await this.redis.hgetall(keys.checkpoint(id, checkpoint));
     return hash.layers ? toCheckpoint(checkpoint, hash) : undefined;

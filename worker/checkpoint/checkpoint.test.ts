@@ -7,7 +7,7 @@ import { useDocker } from "../../test/support/use-docker.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import { FolderStore } from "./folder-store.ts";
 import { Lineage, type Written } from "./lineage.ts";
-import { restoreCheckpoint } from "./restore-checkpoint.ts";
+import { restoreCheckpoint, resumeLineage } from "./restore-checkpoint.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
 const LIST =
@@ -45,9 +45,7 @@ describe("A checkpoint", () => {
   };
 
   it("of many files is few objects, and one of a small change is one small object", async () => {
-    await owner.run(
-      "head -c 3000000 /dev/urandom | split -b 10000 -a 3 - f; head -c 5000000 /dev/urandom > large",
-    );
+    await owner.run("head -c 3000000 /dev/urandom | split -b 10000 -a 3 - f; head -c 5000000 /dev/urandom > large");
     const first = await take();
     expect(first).to.include({ isFull: true, files: 301, bytes: 8_000_000, leftOut: 0 });
     expect(await objects())
@@ -113,6 +111,16 @@ describe("A checkpoint", () => {
     await owner.run("rm kept changed");
     await restore(next.layers);
     expect(await list()).to.equal(before);
+  });
+
+  it("goes on from what an owner before has stored in the same container", async () => {
+    await owner.run("head -c 100000 /dev/urandom > kept; echo 1 > changed");
+    const { layers, objects, generation, number } = await take();
+    await owner.run("echo 2 > changed");
+    const resumed = await resumeLineage(store, { layers, objects: [...objects], generation, scan: String(number) });
+    const next = await writeCheckpoint(owner.sandbox, store, resumed);
+    expect(next).to.include({ isFull: false }).and.to.have.property("storedBytes").that.is.below(2_000);
+    expect(next.objects).to.have.all.keys(...objects, ...next.layers);
   });
 
   it("tells everything when the agent was restarted, and stores no content again", async () => {

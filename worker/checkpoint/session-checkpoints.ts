@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from "../../shared/ids.ts";
-import { type CheckpointRecord, checkpointFields, type Outcome } from "../../shared/records.ts";
+import { type CheckpointRecord, checkpointFields, type Outcome, Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -12,7 +12,7 @@ import { CheckpointFiles } from "./checkpoint-files.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import { Lineage, type Written } from "./lineage.ts";
 import { readTree } from "./read-changes.ts";
-import { restoreCheckpoint } from "./restore-checkpoint.ts";
+import { restoreCheckpoint, resumeLineage } from "./restore-checkpoint.ts";
 import type { Turnstile } from "./turnstile.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
@@ -44,7 +44,7 @@ interface Wanted {
 
 /** The checkpoints of one session in one epoch: one at a time, each pointed to under the lease. */
 export class SessionCheckpoints {
-  readonly #lineage = new Lineage();
+  #lineage = new Lineage();
   /** Mutating calls that run, with their numbers. */
   readonly #running = new Map<CallId, number>();
   #started: number;
@@ -63,7 +63,7 @@ export class SessionCheckpoints {
       durability: Durability;
       /** Of its record when it was taken over. */
       mutations: number;
-      checkpoint: string;
+      checkpoint: CheckpointId | "";
       quietMs: number;
     },
     private readonly workspace: SessionWorkspace,
@@ -151,6 +151,7 @@ export class SessionCheckpoints {
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
     const covered = others.length > 0 ? Math.min(...others) - 1 : this.#started;
     const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
+    if (this.#hasPointer && this.#lineage.layers.length === 0) await this.#resume();
     const written = await writeCheckpoint(sandbox, deps.store, this.#lineage);
     const isNew = isNewInAnyCase || written.storedBytes > 0 || !this.#hasPointer;
     const record = isNew ? toRecord(session, written, name, covered) : undefined;
@@ -158,6 +159,18 @@ export class SessionCheckpoints {
     this.#lineage.advance(written);
     this.#isDirty = isMoving;
     return record;
+  }
+
+  /** Taken over with its container: what the owner before has stored need not be stored again. */
+  async #resume(): Promise<void> {
+    const { redis, store, log } = this.deps;
+    const { id, checkpoint } = this.session;
+    try {
+      const newest = checkpoint && (await new Records(redis).newestCheckpoint({ id, checkpoint }));
+      if (newest) this.#lineage = await resumeLineage(store, newest);
+    } catch (err) {
+      log.warn({ err, session: id }, "a session's files are stored anew: what was stored cannot be read");
+    }
   }
 
   /** Ids stand in the indexes before their records do, so that the sweeper never misses one. */
