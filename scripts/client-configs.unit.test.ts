@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { expect } from "chai";
 import { parse } from "yaml";
 import { clientConfigs } from "./client-configs.ts";
@@ -14,6 +15,11 @@ describe("clientConfigs", () => {
   });
   it("prints what Cursor reads: a url in mcpServers", () => {
     expect(JSON.parse(textOf("Cursor"))).to.deep.equal({ mcpServers: { codegen: { url: URL } } });
+  });
+  it("prints what Claude Desktop reads: a command that is there", () => {
+    const { command, args } = JSON.parse(textOf("Claude Desktop")).mcpServers.codegen;
+    expect([command, ...args.slice(1)]).to.deep.equal(["node", "stdio", "--url", URL]);
+    expect(existsSync(args[0])).to.equal(true);
   });
   it("prints what PromptKit reads: a streamable_http server in mcp_servers", () => {
     const server = { name: "codegen", transport: "streamable_http", url: URL };

@@ -36,6 +36,11 @@ export class RoundRobinProxy {
     this.#upstreams = upstreams.map((url) => new URL(url));
   }
 
+  /** Breaks every connection in the middle of whatever it carries. */
+  cut(): void {
+    this.#server.closeAllConnections();
+  }
+
   async stop(): Promise<void> {
     const closed = once(this.#server.close(), "close");
     this.#server.closeAllConnections();
