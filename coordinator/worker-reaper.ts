@@ -1,18 +1,15 @@
-import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { endWorker } from "../shared/end-worker.ts";
 import type { SessionId } from "../shared/ids.ts";
 import { LOST, lostNotice } from "../shared/lost-session.ts";
 import { PeriodicService } from "../shared/periodic-service.ts";
-import { callQueueOf, queueOptions } from "../shared/queues.ts";
 import { Records } from "../shared/records.ts";
 import { keys } from "../shared/redis/keys.ts";
 import type { SessionScripts } from "../shared/redis/session-scripts.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
 
 const EVERY_MS = 500;
-/** How long it is known that a worker is over. What is found of it later goes by its age. */
-const REMEMBER_ENDED_MS = 86_400_000;
 /** A pass that comes later than this after the last one proves nothing about the time between. */
 const MAX_GAP_MS = 2_000;
 
@@ -49,12 +46,13 @@ export class WorkerReaper extends PeriodicService {
     const { redis } = this.deps;
     const workers = await redis.smembers(keys.workers);
     const beats = await Promise.all(workers.map((worker) => this.#beatOf(worker)));
+    const leases = await Promise.all(workers.map((worker) => this.#leaseOf(worker)));
     const now = performance.now();
     // Asked after the answers: they may have been long on their way, and nobody's beat got through either.
     if (now - this.#answeredAt > MAX_GAP_MS) this.#observed.clear();
     this.#answeredAt = now;
     for (const worker of this.#observed.keys()) if (!workers.includes(worker)) this.#observed.delete(worker);
-    const dead = workers.filter((worker, i) => this.#isDead(worker, beats[i]!, now));
+    const dead = workers.filter((worker, i) => this.#isDead(worker, beats[i]!, leases[i]!, now));
     for (const worker of dead) await this.#reap(worker);
   }
 
@@ -62,9 +60,14 @@ export class WorkerReaper extends PeriodicService {
     return (await this.deps.redis.hget(keys.worker(worker), "beat")) ?? "";
   }
 
-  #isDead(worker: string, beat: string, now: number): boolean {
+  /** One that handed over says how long its successor may take. */
+  async #leaseOf(worker: string): Promise<number> {
+    return Number((await this.deps.redis.hget(keys.worker(worker), "lease_ms")) ?? this.leaseMs);
+  }
+
+  #isDead(worker: string, beat: string, leaseMs: number, now: number): boolean {
     const known = this.#observed.get(worker);
-    if (known?.beat === beat) return now - known.since >= this.leaseMs;
+    if (known?.beat === beat) return now - known.since >= leaseMs;
     this.#observed.set(worker, { beat, since: now });
     return false;
   }
@@ -78,14 +81,7 @@ export class WorkerReaper extends PeriodicService {
       if ((await this.#beatOf(worker)) !== beat) return; // it is back, and keeps what it still has
       await this.#takeBack(sid, worker);
     }
-    const queue = new Queue(callQueueOf(worker), { ...queueOptions, connection: queueRedis });
-    await queue.obliterate({ force: true });
-    await queue.close();
-    await redis.zadd(keys.endedWorkers, Date.now(), worker);
-    await redis.zremrangebyscore(keys.endedWorkers, "-inf", Date.now() - REMEMBER_ENDED_MS);
-    await redis.srem(keys.workers, worker);
-    await redis.del(keys.worker(worker));
-    await redis.del(keys.workerSessions(worker));
+    await endWorker(worker, redis, queueRedis);
     this.#observed.delete(worker);
   }
 

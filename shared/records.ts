@@ -3,8 +3,11 @@ import { type FailureRecord, ToolFailure } from "./failure.ts";
 import { type CallId, type CheckpointId, type ProcessId, processIdOf, type SessionId, sessionOf } from "./ids.ts";
 import { keys } from "./redis/keys.ts";
 
-/** `queued` for a worker, `starting` its container, `ready`, `closing` (takes no calls), `closed` (gone in a minute). */
-export type SessionState = "queued" | "starting" | "ready" | "closing" | "closed";
+/**
+ * `queued` for a worker, `starting` its container, `ready`, `leaving` (its owner hands it over or back; calls wait),
+ * `closing` (takes no calls), `closed` (gone in a minute).
+ */
+export type SessionState = "queued" | "starting" | "ready" | "leaving" | "closing" | "closed";
 export type CallState =
   | "queued"
   | "running"
@@ -34,6 +37,9 @@ export interface SessionRecord {
   pids: number;
   env: Record<string, string>;
   idleMs: number;
+  /** Docker's id of its container, and which start of the agent runs in it; empty while there is none. */
+  container: string;
+  agentBoot: string;
   createdAt: number;
   lastUsedAt: number;
   expiresAt: number;
@@ -44,6 +50,8 @@ export interface SessionRecord {
   checkpoint: CheckpointId | "";
   /** Mutating calls that started so far. */
   mutations: number;
+  /** Its container may hold what neither a checkpoint nor a loss accounts for. */
+  isDirty: boolean;
   /** Numbers of mutating calls whose effects were lost or taken back, both ends included. */
   lost: [from: number, to: number][];
 }
@@ -83,6 +91,8 @@ export interface CallSummary {
 export interface CallRecord extends CallSummary {
   /** Until the call ends. */
   args: string;
+  /** Of the session when it started; 0 before. A lower one than the owner's: an earlier owner started it. */
+  epoch: number;
   /** When it leaves its lane although it still runs, ms. */
   detachAt: number;
   /** Which of its session's mutating calls it is, from 1; 0 for none. */
@@ -126,6 +136,8 @@ const toSession = (id: SessionId, h: Hash): SessionRecord => ({
   pids: Number(h.pids ?? 0),
   env: JSON.parse(h.env ?? "{}") as Record<string, string>,
   idleMs: Number(h.idle_ms),
+  container: h.container ?? "",
+  agentBoot: h.agent_boot ?? "",
   createdAt: Number(h.created_at),
   lastUsedAt: Number(h.last_used_at),
   expiresAt: Number(h.expires_at),
@@ -133,6 +145,7 @@ const toSession = (id: SessionId, h: Hash): SessionRecord => ({
   durability: h.durability ?? "",
   checkpoint: (h.checkpoint ?? "") as CheckpointId | "",
   mutations: Number(h.mutations ?? 0),
+  isDirty: Number(h.covered ?? 0) < Number(h.mutations ?? 0) || h.moving === "1",
   lost: (h.lost ?? "").split(" ").flatMap((range) => (range ? [range.split("-").map(Number) as [number, number]] : [])),
 });
 
@@ -189,6 +202,7 @@ const toSummary = (id: CallId, h: Hash): CallSummary => ({
 const toCall = (id: CallId, h: Hash): CallRecord => ({
   ...toSummary(id, h),
   args: h.args ?? "{}",
+  epoch: Number(h.epoch ?? 0),
   detachAt: Number(h.detach_at),
   mutation: Number(h.mutation ?? 0),
   outcome: h.outcome ? (JSON.parse(h.outcome) as Outcome) : undefined,
@@ -307,6 +321,17 @@ export class Records {
     return found.filter((process) => process !== undefined);
   }
 
+  /** Processes that the records call running, whichever call they belong to. */
+  async openProcesses(sid: SessionId): Promise<ProcessRecord[]> {
+    const ids = (await this.redis.smembers(keys.runningProcesses(sid))) as ProcessId[];
+    const found = await Promise.all(ids.map((id) => this.process(sid, id)));
+    return found.filter((process) => process !== undefined);
+  }
+
+  async detachedCalls(sid: SessionId): Promise<CallId[]> {
+    return (await this.redis.smembers(keys.detached(sid))) as CallId[];
+  }
+
   async runningProcesses(sid: SessionId): Promise<number> {
     return await this.redis.scard(keys.runningProcesses(sid));
   }
@@ -323,6 +348,12 @@ export class Records {
 
   async openCalls(sid: SessionId): Promise<number> {
     return await this.redis.llen(keys.lane(sid));
+  }
+
+  /** The id of the last entry, "0" when there is none. */
+  async lastOutputId(sid: SessionId, callId: CallId): Promise<string> {
+    const [last] = await this.redis.xrevrange(keys.output(sid, processIdOf(callId)), "+", "-", "COUNT", 1);
+    return last?.[0] ?? "0";
   }
 
   /** Entries with ids above `after` (all without it), at most `count`. */

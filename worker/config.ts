@@ -49,6 +49,11 @@ const Env = CommonEnv.extend({
   SWEEP_MS: z.coerce.number().int().min(100).default(5_000),
   /** What neither a record nor a live worker claims is removed when it is older than this. */
   ORPHAN_AGE_MS: z.coerce.number().int().min(1_000).default(600_000),
+  /**
+   * Where a worker finds what its predecessor on this host handed over; must outlive the process. Workers of one host may
+   * share it. Without it, every stop drains.
+   */
+  STATE_DIR: z.string().optional(),
   /** How long a stop lets running calls go on. */
   DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
 }).refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" });

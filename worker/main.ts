@@ -9,7 +9,8 @@ try {
   const config = parseConfig(process.env);
   const log = createLogger("worker", config.LOG_LEVEL);
   const agentBundle = readFileSync(new URL("./agent/agent.cjs", import.meta.url));
-  await runMain(new Worker(config, log, agentBundle), log);
+  const drain = (): void => void process.kill(process.pid, "SIGINT");
+  await runMain(new Worker(config, log, agentBundle, drain), log);
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
   process.exit(1);

@@ -1,6 +1,7 @@
 import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import type { SessionId } from "../shared/ids.ts";
 import { type Doorbell, jobOptions, PLACE_QUEUE, queueOptions, workerOptions } from "../shared/queues.ts";
 import { keys } from "../shared/redis/keys.ts";
 import type { Placement } from "../shared/redis/placement.ts";
@@ -67,6 +68,15 @@ export class PlacementConsumer implements Service {
     await worker?.close();
     await queue?.close();
     await this.deps.placement.forget(this.options.worker);
+  }
+
+  /** Puts a session in line for another worker, however many wait: it was promised to somebody before. */
+  async giveBack(sid: SessionId, principal: string): Promise<void> {
+    const { redis, placement } = this.deps;
+    await placement.enqueue(sid, principal, Number.MAX_SAFE_INTEGER);
+    const queue = new Queue<Doorbell>(PLACE_QUEUE, { ...queueOptions, connection: redis });
+    await queue.add("place", {}, jobOptions);
+    await queue.close();
   }
 
   /** Takes the session whose turn it is, if this worker should. @returns what happened, for the operator's board */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { newIncarnationId } from "../shared/ids.ts";
+import { newIncarnationId, type SessionId } from "../shared/ids.ts";
 import { Records } from "../shared/records.ts";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
@@ -18,6 +18,8 @@ import { CheckpointSweeper } from "./checkpoint/checkpoint-sweeper.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
+import { DrainWatch } from "./handover/drain-watch.ts";
+import { Successor } from "./handover/successor.ts";
 import { Beats } from "./lease/beats.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
@@ -47,6 +49,8 @@ import { receiveFile } from "./transfer/receive-file.ts";
 import { sendFile } from "./transfer/send-file.ts";
 
 const DRAIN_POLL_MS = 50;
+/** How long the next worker of this host may take to come. */
+const HANDED_OVER_LEASE_MS = 30_000;
 /** How long calls whose processes were killed may take to say so. */
 const KILLED_MS = 3_000;
 /** What each service gets to stop when Redis, which some of them wait for, is away. */
@@ -60,6 +64,9 @@ export class Worker implements Service {
   readonly #host: SandboxHost;
   readonly #placement: PlacementConsumer;
   readonly #store: StoreIdentity;
+  readonly #beats: Beats;
+  readonly #pool: SandboxPool;
+  readonly #successor: Successor | undefined;
   readonly #redis;
   readonly #subscriber;
   readonly #queueRedis;
@@ -70,6 +77,8 @@ export class Worker implements Service {
     private readonly config: WorkerConfig,
     private readonly log: Logger,
     agentBundle: Buffer,
+    /** Somebody wants this worker to drain: whoever made it stops it. */
+    onDrainAsked: () => void,
   ) {
     const redis = createRedis(config.REDIS_URL, "patient", log);
     const subscriber = createRedis(config.REDIS_URL, "subscriber", log);
@@ -104,6 +113,7 @@ export class Worker implements Service {
     );
     this.#host = host;
     const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
+    this.#pool = pool;
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
     const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
@@ -121,7 +131,10 @@ export class Worker implements Service {
     const onBeat = (sentAtMs: number): void => guard.onBeat(sentAtMs);
     const beatOptions = { redisUrl: config.REDIS_URL, logLevel: config.LOG_LEVEL, worker, capacity, beatMs, leaseMs };
     const beats = new Beats({ redis, load, isAvailable, onBeat, log }, beatOptions);
-    const keeper = new SessionKeeper({ redis, scripts, beats, pool, recovery, executors, log, onRoom }, facts);
+    this.#beats = beats;
+    const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
+    const keeping = { redis, scripts, beats, pool, recovery, executors, log, onRoom, onGivenBack };
+    const keeper = new SessionKeeper(keeping, facts);
     this.#keeper = keeper;
     const guard = new LeaseGuard(
       { beats, sessions: () => keeper.sessions(), giveUp: (session) => keeper.giveUp(session), log },
@@ -157,6 +170,9 @@ export class Worker implements Service {
     this.#placement = new PlacementConsumer(placing, { worker, capacity, leaseMs });
     const concurrency = capacity * config.MAX_LANE_DEPTH;
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper, log }, worker, concurrency);
+    const taking = { redis, queueRedis, scripts, host, beats, keeper, log };
+    this.#successor = config.STATE_DIR ? new Successor(taking, worker, config.STATE_DIR) : undefined;
+    host.whenAvailable(() => this.#successor?.takeOver());
     host.whenAvailable(() => beats.beatNow());
     const sweeper = new OrphanSweeper(
       { redis, store, engine, host, log },
@@ -172,7 +188,8 @@ export class Worker implements Service {
       { redis, identity: store, store: checkpointStore, log },
       { worker, everyMs: config.CHECKPOINT_SWEEP_MS, graceMs: config.CHECKPOINT_GRACE_MS },
     );
-    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper, checkpointSweeper];
+    const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
+    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper, checkpointSweeper, watch];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */
@@ -180,13 +197,23 @@ export class Worker implements Service {
     this.#started ??= this.#run();
   }
 
-  /** Drains: no new sessions and calls, running calls get `DRAIN_MS`, then everything this worker made is removed. */
-  async stop(): Promise<void> {
+  /**
+   * With a state folder, SIGTERM hands the sessions over to the next worker of this host, containers and all. Any other
+   * stop drains: running calls get `DRAIN_MS`, the sessions go back into the line, everything this worker made is removed.
+   */
+  async stop(signal: NodeJS.Signals = "SIGINT"): Promise<void> {
     if (!this.#started) return;
     this.#starting.abort();
     await this.#started;
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
     const gone = this.#redisGone(connections);
+    if (signal === "SIGTERM" && this.#successor) {
+      const handedOver = this.#handOver().catch((err: unknown) => this.log.warn({ err }, "not all was handed over"));
+      await Promise.race([handedOver, gone]);
+      await Promise.all(connections.map(closeRedis));
+      this.#successor.end();
+      return;
+    }
     const drained = this.#drain().catch((err: unknown) => this.log.warn({ err }, "sessions were not handed back"));
     await Promise.race([drained, gone]);
     await this.#host.removeOwned().catch((err: unknown) => this.log.warn({ err }, "containers may be left behind"));
@@ -196,6 +223,7 @@ export class Worker implements Service {
     }));
     await stopInReverse(services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
     await Promise.all(connections.map(closeRedis));
+    this.#successor?.end();
   }
 
   /** Resolves when a connection is away: whoever waits for it must not keep us from stopping. */
@@ -209,19 +237,29 @@ export class Worker implements Service {
   }
 
   async #drain(): Promise<void> {
-    await Promise.all([this.#placement.stop(), this.#keeper.refuseCalls()]);
-    await this.#keeper.refuseCalls(); // also those of sessions that were just being taken
-    await this.#callsEnded(this.config.DRAIN_MS);
-    if (this.#keeper.runningCalls > 0) {
-      this.#keeper.killAll();
-      await this.#callsEnded(KILLED_MS);
-    }
-    await this.#keeper.releaseAll();
+    const keeper = this.#keeper;
+    await this.#pause();
+    await ended(() => keeper.runningCalls, this.config.DRAIN_MS);
+    await Promise.race([keeper.killAll(), sleep(KILLED_MS)]); // also what runs in the background: files stand still then
+    await ended(() => keeper.runningCalls, KILLED_MS);
+    await keeper.giveBackAll();
   }
 
-  async #callsEnded(timeoutMs: number): Promise<void> {
-    const until = performance.now() + timeoutMs;
-    while (this.#keeper.runningCalls > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
+  /** The sessions stay this worker's, and their containers run on, until a successor takes them over or nobody comes. */
+  async #handOver(): Promise<void> {
+    const keeper = this.#keeper;
+    await this.#pause();
+    await ended(() => keeper.boundCalls, this.config.DRAIN_MS);
+    await this.#pool.stop();
+    const vouch = await this.#beats.leave(Math.max(HANDED_OVER_LEASE_MS, this.config.LEASE_MS));
+    await keeper.stop();
+    await keeper.leaveAll(vouch);
+    this.log.info({ worker: this.incarnation }, "sessions are handed over");
+  }
+
+  async #pause(): Promise<void> {
+    await Promise.all([this.#placement.stop(), this.#keeper.pauseAll()]);
+    await this.#keeper.pauseAll(); // also those that were just being taken
   }
 
   async #run(): Promise<void> {
@@ -229,7 +267,14 @@ export class Worker implements Service {
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
     await Promise.all(connections.map((redis) => whenReady(redis, signal)));
     if (!signal.aborted) await this.#store.establish();
+    await this.#successor?.begin();
     for (const service of this.#services) if (!signal.aborted) await service.start();
     if (!signal.aborted) this.log.info({ worker: this.incarnation }, "worker started");
   }
 }
+
+/** Resolves when nothing is left of what is counted, or the time is over. */
+const ended = async (count: () => number, timeoutMs: number): Promise<void> => {
+  const until = performance.now() + timeoutMs;
+  while (count() > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
+};

@@ -87,11 +87,18 @@ export class EmbeddedStack {
     return child;
   }
 
+  /** As a supervisor would: ends a worker, which hands over, and starts its successor. Both are started as `addWorker` does. */
+  async restartWorker(worker: ManagedProcess, env: Record<string, string> = {}): Promise<ManagedProcess> {
+    await worker.stop(STOP_MS);
+    return await this.addWorker(env);
+  }
+
   /** Drains and ends what still runs. @returns its exit codes, all 0 after a clean stop */
   async stop(): Promise<(number | null)[]> {
-    const stopAll = (children: ManagedProcess[]): Promise<(number | null)[]> =>
-      Promise.all(children.filter((child) => child.isRunning).map((child) => child.stop(STOP_MS)));
-    const codes = [...(await stopAll(this.coordinators)), ...(await stopAll(this.workers))];
+    const stopAll = (children: ManagedProcess[], signal: NodeJS.Signals): Promise<(number | null)[]> =>
+      Promise.all(children.filter((child) => child.isRunning).map((child) => child.stop(STOP_MS, signal)));
+    // With SIGTERM a worker would leave its containers for a successor.
+    const codes = [...(await stopAll(this.coordinators, "SIGTERM")), ...(await stopAll(this.workers, "SIGINT"))];
     await this.redis.stop();
     return codes;
   }
@@ -107,6 +114,7 @@ export class EmbeddedStack {
         DEPLOYMENT: this.deployment,
         RUN_DIR: join(folder, "run"),
         CHECKPOINT_STORE: pathToFileURL(join(folder, "checkpoints")).href,
+        STATE_DIR: join(folder, "state"),
         ...this.options.env,
         ...env,
       },

@@ -84,9 +84,9 @@ export class ManagedProcess {
     if (this.isRunning) this.#child.kill(signal);
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`. Idempotent. @returns the exit code, null after a signal */
-  async stop(graceMs: number): Promise<number | null> {
-    this.signal("SIGTERM");
+  /** Asks with `signal`, then SIGKILL after `graceMs`. Idempotent. @returns the exit code, null after a signal */
+  async stop(graceMs: number, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    this.signal(signal);
     const kill = setTimeout(() => this.signal("SIGKILL"), graceMs);
     const { code } = await this.exited;
     clearTimeout(kill);

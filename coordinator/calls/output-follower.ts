@@ -12,12 +12,13 @@ export interface OutputPosition {
 }
 
 /**
- * Passes one call's output on in order and without gaps: live chunks when each follows the last, else the process's
- * stream, which is the record. Waits while whoever it passes it to is full.
+ * Passes one call's output on in order and without gaps: live chunks when each begins where the last ended, whichever
+ * epoch they are from, else the process's stream, which is the record. Waits while whoever it passes it to is full.
  */
 export class OutputFollower {
-  #epoch = 0n;
-  #sequence = 0n;
+  /** The stream's id of what was passed on last. */
+  #last: string | undefined;
+  /** Offset of the byte that comes next. */
   #offset = 0;
   #reading: Promise<void> | undefined;
   #again = false;
@@ -37,8 +38,7 @@ export class OutputFollower {
   onEvent(event: SessionEvent): void {
     if (event.body.case === "output" && !this.#reading && !this.deps.sink.isFull) {
       const { sequence, offset, data, isStderr } = event.body.value;
-      const isNext = event.epoch === this.#epoch || this.#epoch === 0n ? sequence === this.#sequence + 1n : false;
-      if (isNext) {
+      if (Number(offset) === this.#offset) {
         this.#pass({ id: `${event.epoch}-${sequence}`, offset: Number(offset), data: Buffer.from(data), isStderr });
         return;
       }
@@ -65,8 +65,7 @@ export class OutputFollower {
   async #read(): Promise<void> {
     while (this.#again) {
       this.#again = false;
-      const after = this.#epoch === 0n ? undefined : `${this.#epoch}-${this.#sequence}`;
-      const entries = await this.deps.records.output(this.sid, this.callId, after, BATCH).catch(() => []);
+      const entries = await this.deps.records.output(this.sid, this.callId, this.#last, BATCH).catch(() => []);
       for (const entry of entries) {
         if (this.deps.sink.isFull && !this.#isEnding) return;
         this.#pass(entry);
@@ -82,9 +81,7 @@ export class OutputFollower {
   }
 
   #advance(id: string, offset: number): void {
-    const [epoch, sequence] = id.split("-");
-    this.#epoch = BigInt(epoch ?? 0);
-    this.#sequence = BigInt(sequence ?? 0);
+    this.#last = id;
     this.#offset = offset;
   }
 }

@@ -11,6 +11,8 @@ export const keys = {
   lane: (sid: SessionId) => `cg:{${sid}}:lane`,
   /** List of ids of control calls (kill, write, close) that are not final. */
   controls: (sid: SessionId) => `cg:{${sid}}:ctl`,
+  /** Set of ids of calls that left the lane and go on. */
+  detached: (sid: SessionId) => `cg:{${sid}}:detached`,
   /** Sorted set of call ids by submission time in ms, newest 1,000. */
   calls: (sid: SessionId) => `cg:{${sid}}:calls`,
   /** Hash, see `CallRecord`. */

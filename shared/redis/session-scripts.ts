@@ -53,7 +53,7 @@ export class SessionScripts {
   constructor(redis: Redis) {
     const defined = new Map(
       ["open", "submit", "claim", "ready", "next", "append", "begin_process", "end_process"]
-        .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch"])
+        .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch", "pause", "adopt"])
         .concat(["checkpoint", "pin_checkpoint", "delete_checkpoint"])
         .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
     );
@@ -196,6 +196,16 @@ export class SessionScripts {
     return ((await this.#run("leave")(keys.session(sid), callId, ask, outcome)) as string | null) ?? undefined;
   }
 
+  /** Calls that come from now on wait for the next owner. */
+  async pause(sid: SessionId, lease: Lease): Promise<void> {
+    this.#mine(sid, await this.#run("pause")(keys.session(sid), ...owner(lease)));
+  }
+
+  /** Takes the session over with all that it has. @returns the new epoch, or 0 when `from` no longer had it, or has it not ready */
+  async adopt(sid: SessionId, from: Lease, worker: string): Promise<number> {
+    return (await this.#run("adopt")(keys.session(sid), ...owner(from), worker)) as number;
+  }
+
   /** @returns the new epoch, or 0 when the session had left `epoch` before */
   async lose(
     sid: SessionId,
@@ -216,9 +226,9 @@ export class SessionScripts {
     return (await this.#run("release")(keys.session(sid), epoch, ...args)) === 1;
   }
 
-  /** @returns true when the session takes no calls from now on: it was idle for too long, or `force` */
-  async expire(sid: SessionId, lease: Lease, force = false): Promise<boolean> {
-    const raw = await this.#run("expire")(keys.session(sid), ...owner(lease), force ? 1 : 0);
+  /** @returns true when the session takes no calls from now on: it was idle for too long */
+  async expire(sid: SessionId, lease: Lease): Promise<boolean> {
+    const raw = await this.#run("expire")(keys.session(sid), ...owner(lease));
     return this.#mine<number>(sid, raw) === 1;
   }
 

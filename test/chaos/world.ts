@@ -116,7 +116,8 @@ export class ChaosWorld {
     const redisLink = await Link.start(this.stack.redis.port);
     const dockerPath = join(this.folder, `${name}-docker.sock`);
     const dockerLink = await Link.start(engine?.socket ?? (await socketOf(this.docker)), dockerPath);
-    const env = { REDIS_URL: this.#redisUrl(redisLink), DOCKER_HOST: `unix://${dockerPath}` };
+    // Without a state folder: a worker that is killed is a host that is lost, and its sessions go elsewhere.
+    const env = { REDIS_URL: this.#redisUrl(redisLink), DOCKER_HOST: `unix://${dockerPath}`, STATE_DIR: "" };
     const process = await this.stack.addWorker(env);
     const incarnation = /"worker":"(w_\w+)","msg":"worker started"/.exec(process.log)?.[1] ?? "";
     const part = { name, engine, process, incarnation, redisLink, dockerLink };

@@ -1,12 +1,15 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect } from "chai";
 import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
 import { eventually } from "../support/eventually.ts";
-import { begin, connectModern, failureOf } from "../support/tool-client.ts";
+import { begin, connectModern } from "../support/tool-client.ts";
 import { containersOf } from "../support/use-cluster.ts";
 
 const STOP_MS = 60_000;
@@ -57,10 +60,12 @@ describe("SIGTERM", () => {
     agent.destroy();
   });
 
-  it("of a worker gives running commands their grace, takes no new ones, and ends the rest", async () => {
-    const worker = await stack.addWorker({ DRAIN_MS: "2000" });
-    await stack.workers.shift()?.stop(STOP_MS);
+  it("of a worker without a state folder gives running commands their grace, and the sessions to others", async () => {
+    const worker = await stack.addWorker({ DRAIN_MS: "2000", STATE_DIR: "" });
+    await stack.workers.shift()?.stop(STOP_MS, "SIGINT");
     const client = await connectModern(stack.url);
+    const idle = (await client.call("run_command", { command: "touch kept" })).structured;
+    expect(idle.exit_code).to.equal(0);
     const commands = ["echo started; sleep 1; echo ended", "echo started; sleep 60"];
     const [short, long] = await Promise.all(
       commands.map(async (command) => {
@@ -72,12 +77,41 @@ describe("SIGTERM", () => {
     const code = worker.stop(STOP_MS);
     await stopping;
     expect((await short?.answer)?.structured).to.include({ status: "exited", stdout: "started\nended\n" });
-    const late = await client.call("run_command", { session_id: short?.session_id, command: "true" });
-    expect(failureOf(late)).to.equal("SESSION_NOT_FOUND");
+    const args = { session_id: short?.session_id, command: "echo late", wait_ms: 0 };
+    const late = (await client.call("run_command", args)).structured;
+    expect(late.status).to.equal("queued");
     const cut = await long?.answer;
-    expect(cut?.isError || cut?.structured.status === "killed", cut?.text).to.equal(true);
+    expect(cut?.structured.status, cut?.text).to.equal("killed");
     expect(await code).to.equal(0);
     expect(await containersOf(stack.deployment)).to.deep.equal([]);
+
+    await stack.addWorker();
+    for (const [session, stdout] of [
+      [{}, "kept\n"],
+      [{ session_id: long?.session_id }, ""],
+    ] as const) {
+      const first = await client.call("run_command", { ...session, command: "ls", wait_ms: 50_000 });
+      expect(first.structured).to.include({ exit_code: 0, stdout });
+      expect(first.structured.notice).to.match(/taken out of service/);
+    }
+    const ended = await client.call("get_call", { call_id: late.call_id, wait_ms: 50_000 });
+    expect(ended.structured.result).to.include({ exit_code: 0, stdout: "late\n" });
+    await client.close();
+  });
+
+  it("is what scripts/drain asks of a worker: it empties, and its sessions go on elsewhere", async () => {
+    const client = await connectModern(stack.url);
+    const { session_id } = (await client.call("create_session")).structured;
+    const { worker } = (await client.call("get_session", { session_id })).structured;
+    await stack.addWorker();
+    const script = fileURLToPath(new URL("../../scripts/drain.js", import.meta.url));
+    const env = { ...process.env, REDIS_URL: stack.redis.url };
+    const { stdout } = await promisify(execFile)(process.execPath, [script, String(worker)], { env });
+    expect(stdout).to.include(`${worker} is empty and has ended.`);
+    expect(await stack.workers[0]?.exited).to.include({ code: 0 });
+    const next = await client.call("run_command", { session_id, command: "true", wait_ms: 50_000 });
+    expect(next.structured, "it had not been used: nothing was lost").to.include({ exit_code: 0 });
+    expect(next.structured).not.to.have.property("notice");
     await client.close();
   });
 });

@@ -27,7 +27,7 @@ export class InProcessStack {
       ...{ DRAIN_MS: "1000", DEPLOYMENT: `test-${randomBytes(5).toString("hex")}` },
     };
     const coordinator = new Coordinator(parseCoordinatorConfig(env), silentLog);
-    const worker = new Worker(parseWorkerConfig(env), silentLog, await readFile(AGENT_BUNDLE));
+    const worker = new Worker(parseWorkerConfig(env), silentLog, await readFile(AGENT_BUNDLE), () => {});
     await coordinator.start();
     worker.start();
     return new InProcessStack(folder, redis, coordinator, worker);

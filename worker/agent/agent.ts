@@ -133,7 +133,7 @@ export class Agent {
       case "diffWorkspace":
         return { case: "workspaceChanges", value: await history.diff(body.value) };
       default:
-        throw new AgentFailure("INVALID_ARGUMENT", "This agent does not know the request");
+        throw new AgentFailure("UNSUPPORTED", "The agent of this container is older than the request");
     }
   }
 

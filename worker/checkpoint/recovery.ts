@@ -30,9 +30,9 @@ export class Recovery {
   }
 
   checkpointsOf(record: SessionRecord, lease: Lease, workspace: SessionWorkspace): SessionCheckpoints {
-    const { id, principal, mutations, checkpoint } = record;
+    const { id, principal, mutations, checkpoint, isDirty } = record;
     const { durability, quietMs } = this.options;
-    const facts = { id, lease, principal, mutations, checkpoint, quietMs };
+    const facts = { id, lease, principal, mutations, checkpoint, isDirty, quietMs };
     const own = (record.durability || durability) as Durability;
     return new SessionCheckpoints({ ...this.deps, turnstile: this.#quiet }, { ...facts, durability: own }, workspace);
   }

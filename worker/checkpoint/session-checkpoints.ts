@@ -50,7 +50,7 @@ export class SessionCheckpoints {
   #started: number;
   #hasPointer: boolean;
   #turn: Promise<unknown> = Promise.resolve();
-  #isDirty = false;
+  #isDirty: boolean;
   /** No checkpoint that nobody waits for before then. */
   #restsUntil = 0;
 
@@ -64,12 +64,15 @@ export class SessionCheckpoints {
       /** Of its record when it was taken over. */
       mutations: number;
       checkpoint: CheckpointId | "";
+      /** Something was changed since that no checkpoint holds: an earlier owner of its container left it so. */
+      isDirty: boolean;
       quietMs: number;
     },
     private readonly workspace: SessionWorkspace,
   ) {
     this.#started = session.mutations;
     this.#hasPointer = session.checkpoint !== "";
+    this.#isDirty = session.isDirty;
   }
 
   /** @param mutation see `ReadyCall`; 0 for a call that changes nothing */
@@ -140,6 +143,15 @@ export class SessionCheckpoints {
       this.#restsUntil = performance.now() + RETRY_MS;
       if (!(err instanceof FencedError)) this.deps.log.warn({ err, session: id }, "a session's files were not stored");
     }
+  }
+
+  /** Stores what has changed before the session leaves this worker. Never rejects: what is not stored is told as lost. */
+  async takeLast(): Promise<void> {
+    const { durability, id } = this.session;
+    if (durability === "none" || !this.#isDirty) return;
+    await this.#inTurn(() => this.#take({})).catch((err: unknown) => {
+      this.deps.log.warn({ err, session: id }, "a session's files were not stored before it left");
+    });
   }
 
   async #take(wanted: { isNewInAnyCase: true } & Wanted): Promise<CheckpointRecord>;

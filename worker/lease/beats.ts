@@ -74,6 +74,20 @@ export class Beats implements Service {
     await redis.del(keys.workerSessions(worker));
   }
 
+  /**
+   * Beats no more, and asks that nobody takes this incarnation for dead before `leaseMs` is over.
+   * @returns what that is good for
+   */
+  async leave(leaseMs: number): Promise<Vouch> {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    clearInterval(this.#ticking);
+    await thread?.terminate();
+    await this.deps.redis.hset(keys.worker(this.options.worker), "lease_ms", leaseMs);
+    const { beatAtMs } = this.#state;
+    return { startsUntilMs: beatAtMs, runsUntilMs: beatAtMs + leaseTimes(leaseMs).runsForMs };
+  }
+
   /** One beat now: what others see of this worker has changed. */
   beatNow(): void {
     this.#tick();

@@ -6,4 +6,6 @@ export interface AgentChannel {
   open(onStream: (stream: Duplex) => void): Promise<void>;
   /** Idempotent. Ends the live stream; none follows. */
   close(): Promise<void>;
+  /** Idempotent, after `close`: nothing of the channel is left on this host, and nobody can open it again. */
+  discard(): Promise<void>;
 }

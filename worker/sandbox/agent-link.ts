@@ -72,7 +72,10 @@ export class AgentLink {
     private readonly deps: { channel: AgentChannel; listener: AgentLinkListener; log: Logger; name: string },
   ) {}
 
-  async open(): Promise<void> {
+  /** @param greeting what the agent is told first; one that already served a session takes no lower epoch than its last */
+  async open(greeting = this.#greeting, vouch = this.#vouch): Promise<void> {
+    this.#greeting = greeting;
+    this.#vouch = vouch;
     await this.deps.channel.open((stream) => this.#use(stream));
   }
 

@@ -66,6 +66,8 @@ export class AttachChannel implements AgentChannel {
     this.#stream?.destroy();
   }
 
+  async discard(): Promise<void> {}
+
   #reopen(onStream: (stream: Duplex) => void): void {
     if (this.#isClosed) return;
     setTimeout(() => {

@@ -7,10 +7,15 @@ export interface ContainerState {
   id: string;
   name: string;
   isRunning: boolean;
+  /** One that is frozen also counts as running. */
+  isPaused: boolean;
   /** The memory limit killed something in it at some time. */
   wasOomKilled: boolean;
   exitCode: number;
   env: string[];
+  labels: Record<string, string>;
+  /** Folders of the host, by where they stand in the container. */
+  binds: Record<string, string>;
 }
 
 /** A container, network or volume as the sweeper sees it. */
@@ -97,15 +102,18 @@ export class Engine {
   async inspect(id: string): Promise<ContainerState | undefined> {
     try {
       const found = await this.#call(`inspect container ${short(id)}`, () => this.docker.getContainer(id).inspect());
-      const { Running, OOMKilled, ExitCode } = found.State;
+      const { Running, Paused, OOMKilled, ExitCode } = found.State;
       const name = found.Name.replace(/^\//, "");
       return {
         id: found.Id,
         name,
         isRunning: Running,
+        isPaused: Paused,
         wasOomKilled: OOMKilled,
         exitCode: ExitCode,
         env: found.Config.Env ?? [],
+        labels: found.Config.Labels ?? {},
+        binds: Object.fromEntries(found.Mounts.map(({ Destination, Source }) => [Destination, Source])),
       };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;

@@ -29,7 +29,12 @@ export class ProcessLedger {
     if (this.#forgotten.size > FORGOTTEN_MAX) this.#forgotten.delete(this.#forgotten.values().next().value!);
   }
 
-  /** A process of an earlier worker, which the agent still knows. */
+  /** A process of an earlier worker: what stands in the records of its output counts as seen. */
+  resume(processId: string, recordedBytes: number): void {
+    this.#entries.set(processId, { nextOffset: recordedBytes, acknowledged: recordedBytes, hasExited: false });
+  }
+
+  /** A process of an earlier worker that only the agent still knows. */
   adopt({ processId, outputOffset }: KnownProcess): void {
     if (this.#entries.has(processId) || this.#forgotten.has(processId)) return;
     const offset = Number(outputOffset);

@@ -7,6 +7,7 @@ import { ToolFailure } from "../../shared/failure.ts";
 import type { Service } from "../../shared/service.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
+import { channelOf } from "./channel-of.ts";
 import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -120,6 +121,25 @@ export class SandboxHost implements Service {
     }
   }
 
+  /** The sandbox of a container that an earlier worker of this host left; `resume` it. Undefined when it does not run. */
+  async find(containerId: string): Promise<Sandbox | undefined> {
+    const { engine, log } = this.deps;
+    const state = await engine.inspect(containerId);
+    const channel = state?.isRunning ? channelOf(engine, state) : undefined;
+    if (!state || !channel) return undefined;
+    const onRemoved = () => this.#sandboxes.delete(containerId);
+    const slot = state.labels[LABELS.slot] ?? "";
+    const sandbox = new Sandbox(
+      containerId,
+      slot,
+      this.options.limits,
+      { engine, channel, log, onRemoved },
+      state.isPaused,
+    );
+    this.#sandboxes.set(containerId, sandbox);
+    return sandbox;
+  }
+
   /** Whether a container is in use here, or on its way into or out of use. */
   holds(containerId: string): boolean {
     return this.#sandboxes.has(containerId);
@@ -130,13 +150,14 @@ export class SandboxHost implements Service {
     return this.#isAvailable ? this.#prepared : undefined;
   }
 
-  /** Removes every container of this worker, known or not. */
+  /** Removes every container that this worker made, known or not, and those that it took over. */
   async removeOwned(): Promise<number> {
     const { deployment, worker, runFolder } = this.options;
-    const ids = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
-    await Promise.all(ids.map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
+    const made = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
+    const ids = new Set([...made, ...this.#sandboxes.keys()]);
+    await Promise.all([...ids].map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
     await rm(runFolder, { recursive: true, force: true });
-    return ids.length;
+    return ids.size;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -174,7 +195,7 @@ export class SandboxHost implements Service {
     const onEvent = (id: string, action: string) => {
       if (action !== "oom") void this.#sandboxes.get(id)?.onContainerEnded();
     };
-    const label = `${LABELS.worker}=${this.options.worker}`;
+    const label = `${LABELS.deployment}=${this.options.deployment}`; // those taken over bear another worker's
     await engine.watch(label, ({ containerId, action }) => onEvent(containerId, action), onReady, signal);
   }
 

@@ -93,6 +93,14 @@ export interface Claim {
   listener: SandboxListener;
 }
 
+/** A session that an earlier worker had in this container. */
+export interface Resumption extends Claim {
+  /** The start of the agent that the records know; another one has killed everything. */
+  agentBoot: string;
+  /** Processes that the records call running, and how much of their output stands there. */
+  processes: { processId: string; recordedBytes: number }[];
+}
+
 export type SpawnSpec = MessageInitShape<typeof SpawnSchema> & { processId: string };
 
 /** One container with its agent: first in the pool, then a session's until `remove()`. */
@@ -101,10 +109,12 @@ export class Sandbox {
   readonly #ledger = new ProcessLedger();
   #listener: SandboxListener | undefined;
   #bootId: string | undefined;
+  /** Processes that the agent knew at its last greeting. */
+  #known = new Set<string>();
   #workdir = "";
   #death: DeathReason | undefined;
   #removal: Promise<void> | undefined;
-  #isFrozen = false;
+  #isFrozen: boolean;
   #freezing = Promise.resolve();
 
   constructor(
@@ -113,7 +123,9 @@ export class Sandbox {
     readonly slot: string,
     private readonly limits: SandboxLimits,
     private readonly deps: { engine: Engine; channel: AgentChannel; log: Logger; onRemoved: () => void },
+    isFrozen = false,
   ) {
+    this.#isFrozen = isFrozen;
     const listener: AgentLinkListener = {
       onEvent: (event) => {
         if (event.case === "exited") {
@@ -176,6 +188,36 @@ export class Sandbox {
     void engine.rename(this.containerId, `codegen-mcp-${sessionId}-${epoch}`).catch((err) => {
       if (!this.#removal) log.warn({ err, sessionId }, "the container keeps its old name");
     });
+  }
+
+  /**
+   * Goes on with what an earlier worker left here. Output that is recorded does not come again; all other follows.
+   * @returns ids of the given processes that the agent knows nothing of: they never started, or their end was told before
+   */
+  async resume({ sessionId, epoch, env, agentBoot, processes, vouch, listener }: Resumption): Promise<string[]> {
+    this.#listener = listener;
+    this.#bootId = agentBoot;
+    for (const { processId, recordedBytes } of processes) this.#ledger.resume(processId, recordedBytes);
+    await this.#link.open({ epoch, env }, vouch);
+    await this.thaw(vouch); // an earlier worker may have frozen it
+    await this.#link.connected(RECONNECT_MS);
+    // What is recorded may not have been acknowledged, and the process may wait for that.
+    for (const { processId, recordedBytes } of processes) this.ackOutput(processId, recordedBytes);
+    void this.deps.engine.rename(this.containerId, `codegen-mcp-${sessionId}-${epoch}`).catch(() => {}); // only a name
+    return processes.map(({ processId }) => processId).filter((id) => !this.#known.has(id));
+  }
+
+  /** Lets go of the container and leaves all that runs in it, for the next worker of this host. No event follows. */
+  async leave(): Promise<void> {
+    this.#death ??= "removed";
+    this.#listener = undefined;
+    await this.#link.close();
+    this.deps.onRemoved();
+  }
+
+  /** Which start of the agent this is. */
+  get agentBoot(): string {
+    return this.#bootId ?? "";
   }
 
   /** Resolves with the main process's pid. @throws {ToolFailure} OUTCOME_UNKNOWN when the agent was lost meanwhile */
@@ -335,6 +377,7 @@ export class Sandbox {
     this.#listener = undefined;
     await this.deps.engine.remove(this.containerId);
     await this.#link.close();
+    await this.deps.channel.discard();
     this.deps.onRemoved();
   }
 
@@ -358,6 +401,7 @@ export class Sandbox {
     const isRestarted = this.#bootId !== undefined && this.#bootId !== bootId;
     this.#bootId = bootId;
     this.#workdir = workdir;
+    this.#known = new Set(processes.map(({ processId }) => processId));
     if (isRestarted) this.#listener?.onRestarted(this.#ledger.takeRunning());
     for (const known of processes) this.#ledger.adopt(known);
   }

@@ -32,6 +32,9 @@ export class SocketChannel implements AgentChannel {
     this.#isClosed = true;
     this.#stopListening();
     this.#socket?.destroy();
+  }
+
+  async discard(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
   }
 

@@ -7,7 +7,7 @@ const HEAD_SHARE = 0.4;
  * Memory stays below twice the limit however much comes.
  */
 export class OutputWindow {
-  readonly #headLimit: number;
+  #headLimit: number;
   readonly #tailLimit: number;
   readonly #head: Buffer[] = [];
   #headBytes = 0;
@@ -33,6 +33,13 @@ export class OutputWindow {
     while (this.#tailBytes - (this.#tail[0]?.length ?? 0) >= this.#tailLimit) {
       this.#tailBytes -= this.#tail.shift()?.length ?? 0;
     }
+  }
+
+  /** Bytes that came before all others and are not kept any more: there is no head. */
+  skip(bytes: number): void {
+    if (bytes === 0) return;
+    this.#totalBytes += bytes;
+    this.#headLimit = 0;
   }
 
   get isTruncated(): boolean {

@@ -5,7 +5,7 @@ import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.
 import { createSession, findTool } from "../../shared/catalog/index.ts";
 import { CHANGED_NOTHING, ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import type { Outcome, Records } from "../../shared/records.ts";
+import { isFinalState, type Outcome, type Records } from "../../shared/records.ts";
 import {
   FencedError,
   type Lease,
@@ -16,6 +16,7 @@ import {
 import type { SessionCheckpoints } from "../checkpoint/session-checkpoints.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type CallEnd, EndedCalls } from "./ended-calls.ts";
+import { canGoOn, outcomeUnknown } from "./going-on.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
 
 /** Whether the workspace may differ after a call of this tool. */
@@ -42,6 +43,9 @@ export interface CallContext {
 export type Executor = (args: Record<string, unknown>, context: CallContext) => Promise<Record<string, unknown>>;
 
 interface Running {
+  tool: string;
+  /** An earlier owner of the session started it. */
+  isOlder: boolean;
   abort: AbortController;
   detachTimer: NodeJS.Timeout | undefined;
 }
@@ -55,6 +59,8 @@ export class OwnedSession {
   /** Started in this epoch and not recorded as ended: none of them is ever started again. */
   readonly #started = new Set<CallId>();
   readonly #ended = new EndedCalls();
+  /** Calls out of the lane that an earlier owner started, and that are not followed here yet. */
+  readonly #toTakeUp = new Set<CallId>();
   /** BullMQ jobs that wait for their call to end or detach. */
   readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
   /** States of calls that ended or detached before their doorbell came, the newest last. */
@@ -98,6 +104,11 @@ export class OwnedSession {
     }
   }
 
+  /** Calls whose end no later owner could tell. */
+  get boundCalls(): number {
+    return [...this.#running.values()].filter(({ tool }) => !canGoOn(tool)).length;
+  }
+
   /** Asks the records what may start. Rings that come while it asks are answered by one more question. */
   async ring(): Promise<void> {
     this.#pullAgain = true;
@@ -135,13 +146,21 @@ export class OwnedSession {
     this.#doorbells.delete(callId);
   }
 
+  /** Takes up calls that left the lane under an earlier owner and go on. */
+  takeUp(callIds: readonly CallId[]): void {
+    for (const callId of callIds) this.#toTakeUp.add(callId);
+  }
+
   /** Nothing of this session is started or recorded from here any more; what runs is aborted. */
   end(): void {
+    for (const running of this.#running.values()) running.abort.abort();
+    this.leave();
+  }
+
+  /** Nothing of this session is started or recorded from here any more; what runs goes on for the next owner. */
+  leave(): void {
     this.#isOver = true;
-    for (const running of this.#running.values()) {
-      clearTimeout(running.detachTimer);
-      running.abort.abort();
-    }
+    for (const running of this.#running.values()) clearTimeout(running.detachTimer);
     this.#running.clear();
     for (const callId of [...this.#doorbells.keys()]) this.settle(callId, "gone");
   }
@@ -164,36 +183,43 @@ export class OwnedSession {
       if (start) this.#start(callId, start);
       else if (!this.#started.has(callId)) void this.#startUnknown(callId);
     }
+    for (const callId of this.#toTakeUp) void this.#startUnknown(callId);
     for (const callId of cancels) this.#running.get(callId)?.abort.abort();
   }
 
-  /** The records say that the call runs, and we never started it: the answer that told us to was lost on the way. */
+  /**
+   * The records say that the call runs, and we never started it: the answer that told us to was lost on the way, or an
+   * earlier owner did.
+   */
   async #startUnknown(callId: CallId): Promise<void> {
     const call = await this.deps.records.call(this.id, callId).catch(() => undefined); // the next pull tries again
-    if (this.#isOver || call?.state !== "running" || !this.deps.mayStart()) return;
-    this.#start(callId, {
-      tool: call.tool,
-      args: call.args,
-      msUntilDetach: call.detachAt - Date.now(),
-      mutation: call.mutation,
-    });
+    if (this.#isOver || !this.deps.mayStart()) return;
+    if (!call || isFinalState(call.state)) this.#toTakeUp.delete(callId);
+    if (call?.state !== "running" && call?.state !== "detached") return;
+    const { tool, args, detachAt, epoch, mutation } = call;
+    this.#toTakeUp.delete(callId);
+    this.#start(callId, { tool, args, msUntilDetach: detachAt - Date.now(), mutation }, epoch < this.lease.epoch);
   }
 
-  #start(callId: CallId, { tool, args, msUntilDetach, mutation }: NonNullable<ReadyCall["start"]>): void {
+  #start(
+    callId: CallId,
+    { tool, args, msUntilDetach, mutation }: NonNullable<ReadyCall["start"]>,
+    isOlder = false,
+  ): void {
     if (this.#started.has(callId)) return;
     if (this.#ended.has(callId)) return void this.#endAgain(callId);
     this.#started.add(callId);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
-    const running: Running = { abort: new AbortController(), detachTimer };
+    const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer };
     this.#running.set(callId, running);
     this.checkpoints.callStarted(callId, mutation);
     const log = this.deps.log.child({ session: this.id, call: callId, tool });
-    void this.#run(callId, tool, args, running, log).catch((error: unknown) => this.#onScriptError(error));
+    void this.#run(callId, args, running, log).catch((error: unknown) => this.#onScriptError(error));
   }
 
-  async #run(callId: CallId, tool: string, args: string, running: Running, log: Logger): Promise<void> {
+  async #run(callId: CallId, args: string, running: Running, log: Logger): Promise<void> {
     const startedAt = performance.now();
-    const executed = await this.#execute(callId, tool, args, running.abort.signal, log);
+    const executed = await this.#execute(callId, args, running, log);
     if (this.#isOver) return;
     const outcome = await this.checkpoints.callEnded(callId, executed);
     clearTimeout(running.detachTimer);
@@ -202,7 +228,7 @@ export class OwnedSession {
     const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);
-    if (changesFiles(tool)) this.workspace.container?.markWorkspace();
+    if (changesFiles(running.tool)) this.workspace.container?.markWorkspace();
     const changedNothing = failure !== undefined && CHANGED_NOTHING.has(failure.code);
     const end: CallEnd = { callId, state, outcome: outcomeJson, event, changedNothing };
     const ready = await this.#finish(end);
@@ -234,10 +260,12 @@ export class OwnedSession {
     if (ready) this.#apply(ready);
   }
 
-  async #execute(callId: CallId, tool: string, args: string, signal: AbortSignal, log: Logger): Promise<Outcome> {
+  async #execute(callId: CallId, args: string, { tool, isOlder, abort }: Running, log: Logger): Promise<Outcome> {
     try {
       const execute = this.deps.executors.get(tool);
-      if (!execute) throw new ToolFailure("INTERNAL", `This worker does not know the tool "${tool}"`);
+      if (!execute) throw unknownTool(tool);
+      if (isOlder && !canGoOn(tool)) throw outcomeUnknown();
+      const { signal } = abort;
       const parsed = JSON.parse(args) as Record<string, unknown>;
       const { workspace, checkpoints } = this;
       return { result: await execute(parsed, { callId, workspace, checkpoints, signal, log }) };
@@ -279,3 +307,9 @@ export class OwnedSession {
     else this.deps.log.error({ err: error, session: this.id }, "a session's records could not be written");
   }
 }
+
+/** Coordinators may be a version ahead of their workers while a deployment is upgraded. */
+const unknownTool = (tool: string): ToolFailure =>
+  new ToolFailure("UNSUPPORTED", `The session's worker does not know the tool "${tool}"`, {
+    hint: "It is older than the server that offers the tool; use another tool, or try again after the upgrade.",
+  });

@@ -32,7 +32,8 @@ export const UNSEEN_END = { exitCode: null, signal: null, durationMs: 0, outOfMe
  */
 export class ProcessRecorder {
   #sequence = 0;
-  #bytes = 0;
+  #bytes: number;
+  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(
     private readonly deps: {
@@ -40,23 +41,28 @@ export class ProcessRecorder {
       sid: SessionId;
       lease: Lease;
       callId: CallId;
-      windows: { stdout: OutputWindow; stderr: OutputWindow };
+      /** Absent for a process of an earlier owner: whoever wants its output reads the records. */
+      windows?: { stdout: OutputWindow; stderr: OutputWindow };
       /** The output up to this offset is recorded. */
       onRecorded: (offset: number) => void;
       onError: (error: unknown) => void;
     },
-  ) {}
+    /** What an earlier owner recorded of it: so many bytes, the last of them under this id. */
+    private readonly before = { bytes: 0, lastId: "0" },
+  ) {
+    this.#bytes = before.bytes;
+  }
 
   /** Where `read_process` goes on after what was recorded so far. */
   get cursor(): string {
-    return this.#sequence === 0 ? "0" : `${this.deps.lease.epoch}-${this.#sequence}`;
+    return this.#sequence === 0 ? this.before.lastId : `${this.deps.lease.epoch}-${this.#sequence}`;
   }
 
   output(offset: number, isStderr: boolean, data: Buffer): void {
     const { callId, lease, windows, onRecorded } = this.deps;
     this.#sequence++;
     this.#bytes = offset + data.length;
-    windows[isStderr ? "stderr" : "stdout"].push(data);
+    windows?.[isStderr ? "stderr" : "stdout"].push(data);
     const sequence = BigInt(this.#sequence);
     const body =
       data.length <= MAX_INLINE_BYTES
@@ -65,7 +71,14 @@ export class ProcessRecorder {
     const event = create(SessionEventSchema, { callId, epoch: BigInt(lease.epoch), body });
     const chunk = { callId, sequence: this.#sequence, offset, isStderr, data };
     const bytes = { ...chunk, event: Buffer.from(toBinary(SessionEventSchema, event)) };
-    void this.#append(bytes).then((isRecorded) => isRecorded && onRecorded(offset + data.length));
+    const appended = this.#append(bytes).then((isRecorded) => isRecorded && onRecorded(offset + data.length));
+    this.#pending.add(appended);
+    void appended.then(() => this.#pending.delete(appended));
+  }
+
+  /** Resolves when all output so far is recorded. */
+  async flushed(): Promise<void> {
+    await Promise.all(this.#pending);
   }
 
   /** Tries until the chunk is recorded: one that is not would stop the process at its window for ever. */
@@ -74,10 +87,11 @@ export class ProcessRecorder {
     return await this.#insist(() => scripts.append(sid, lease, chunk, KEEP_BYTES));
   }
 
-  ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): void {
+  /** Resolves when it is recorded, or the session is no longer ours. */
+  async ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): Promise<void> {
     const { scripts, sid, lease, callId } = this.deps;
     const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
-    void this.#insist(() => scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }));
+    await this.#insist(() => scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }));
   }
 
   /** @returns false when the session is no longer ours */

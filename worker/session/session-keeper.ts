@@ -2,17 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
-import type { CallId, SessionId } from "../../shared/ids.ts";
+import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
 import { PeriodicService } from "../../shared/periodic-service.ts";
-import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
+import { isFinalState, type ProcessRecord, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
+import type { Vouch } from "../sandbox/vouch.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
+import { fillWindows } from "./recorded-output.ts";
 import { SessionWorkspace } from "./session-workspace.ts";
 
 /** How often lanes are read although nobody rang, and how often idle sessions are looked for. */
@@ -52,6 +54,8 @@ export class SessionKeeper extends PeriodicService {
       log: Logger;
       /** A slot became free, or a session has its container: another one may be taken. */
       onRoom: () => void;
+      /** Puts a session in line for another worker. */
+      onGivenBack: (sid: SessionId, principal: string) => Promise<void>;
     },
     private readonly options: { worker: string; defaultImage: string; diskMb: number; pids: number },
   ) {
@@ -89,10 +93,51 @@ export class SessionKeeper extends PeriodicService {
     if (this.#sessions.get(sid)?.lease.epoch !== epoch) this.#hold(record); // else it was handed to us twice
   }
 
-  /** No call comes in any more; what is accepted goes on. */
-  async refuseCalls(): Promise<void> {
+  /** Goes on with a session that an earlier worker of this host had, in its container. @param record as it is in the new epoch */
+  async resume(record: SessionRecord, sandbox: Sandbox): Promise<void> {
+    const { id: sid, env, memoryMb, cpus, agentBoot } = record;
+    const session = this.#make(record);
+    const { workspace } = session;
+    try {
+      const detached = await this.#records.detachedCalls(sid);
+      const running = await this.#records.openProcesses(sid);
+      await this.#adoptProcesses(session, [...running, ...(await this.#endedProcesses(sid, detached))]);
+      workspace.hold(sandbox);
+      workspace.provide(sandbox);
+      const processes = running.map(({ id, bytes }) => ({ processId: id, recordedBytes: bytes }));
+      const epoch = BigInt(session.lease.epoch);
+      const claim = { sessionId: sid, epoch, env, memoryMb, cpus, vouch: this.deps.beats.vouch, listener: workspace };
+      const unknown = await sandbox.resume({ ...claim, agentBoot, processes });
+      for (const id of unknown as ProcessId[]) {
+        workspace.disown(id, (await this.#records.callState(sid, callIdOf(id))) === "running");
+      }
+      await this.deps.scripts.ready(sid, session.lease, { agent_boot: sandbox.agentBoot });
+      this.#sessions.set(sid, session); // not before: whoever rings starts what nobody seems to have started
+      if (sandbox.death) throw new Error("its container died meanwhile");
+      session.takeUp(detached);
+      void session.ring();
+    } catch (err) {
+      this.log.warn({ err, session: sid }, "a session's container could not be taken over");
+      this.#sessions.set(sid, session);
+      void this.#replace(session, "exited");
+    }
+  }
+
+  /** Calls wait for the next owner from now on; what runs goes on. */
+  async pauseAll(): Promise<void> {
     const all = [...this.#sessions.values()];
-    await Promise.allSettled(all.map((session) => this.deps.scripts.expire(session.id, session.lease, true)));
+    await Promise.allSettled(all.map((session) => this.deps.scripts.pause(session.id, session.lease)));
+  }
+
+  /**
+   * Lets go of every session for the next worker of this host; their containers, and what runs there, stay.
+   * @param vouch how long that may run without another word
+   */
+  async leaveAll(vouch: Vouch): Promise<void> {
+    const all = [...this.#sessions.values()];
+    this.#sessions.clear();
+    for (const session of all) session.leave();
+    await Promise.allSettled(all.map(({ workspace }) => workspace.leave(vouch)));
   }
 
   get runningCalls(): number {
@@ -100,13 +145,33 @@ export class SessionKeeper extends PeriodicService {
   }
 
   /** Kills every process: the calls that wait for one end with a result that says so. */
-  killAll(): void {
-    for (const session of this.#sessions.values()) session.workspace.killAll();
+  async killAll(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map(({ workspace }) => workspace.killAll()));
   }
 
-  /** Ends every session: containers, then records. */
-  async releaseAll(): Promise<void> {
-    await Promise.allSettled([...this.#sessions.values()].map((session) => this.release(session.id)));
+  /** Calls that run and whose end no later owner could tell. */
+  get boundCalls(): number {
+    return [...this.#sessions.values()].reduce((sum, session) => sum + session.boundCalls, 0);
+  }
+
+  /** Gives every session back, to be placed on another worker; nothing of them stays here. */
+  async giveBackAll(): Promise<void> {
+    const given = await Promise.allSettled([...this.#sessions.values()].map((session) => this.#giveBack(session)));
+    const failed = given.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  async #giveBack(session: OwnedSession): Promise<void> {
+    const { redis, scripts, onGivenBack } = this.deps;
+    const [state, principal] = await redis.hmget(keys.session(session.id), "state", "principal");
+    if (state === "closing") return await this.release(session.id);
+    await session.checkpoints.takeLast();
+    session.end();
+    const notice = lostNotice("its worker was taken out of service");
+    const to = { owner: "", state: "queued" as const, notice, ...LOST };
+    if ((await scripts.lose(session.id, session.lease.epoch, to)) > 0) await onGivenBack(session.id, principal ?? "");
+    await this.#remove(session.workspace.container);
+    this.#drop(session);
   }
 
   /**
@@ -129,7 +194,36 @@ export class SessionKeeper extends PeriodicService {
     this.#drop(session);
   }
 
-  #hold(record: SessionRecord): OwnedSession {
+  #hold(record: SessionRecord): void {
+    const session = this.#make(record);
+    this.#sessions.set(record.id, session);
+    this.#starting.add(session);
+    void this.#provide(record, session).finally(() => {
+      this.#starting.delete(session);
+      this.deps.onRoom();
+    });
+    void session.ring();
+  }
+
+  /** Nothing that an earlier owner recorded of a process is asked of the agent again. */
+  async #adoptProcesses({ workspace }: OwnedSession, processes: ProcessRecord[]): Promise<void> {
+    for (const process of processes) {
+      const lastId = await this.#records.lastOutputId(workspace.id, callIdOf(process.id));
+      const fill = (windows: Parameters<typeof fillWindows>[3]): Promise<void> =>
+        fillWindows(this.#records, workspace.id, process.id, windows);
+      if (process.status === "running") workspace.adopt(process, lastId, fill);
+      else workspace.adoptEnd(process, lastId, fill);
+    }
+  }
+
+  /** Processes that ended while the calls that wait for them, in the lane or out of it, have not. */
+  async #endedProcesses(sid: SessionId, detached: CallId[]): Promise<ProcessRecord[]> {
+    const open = [...(await this.deps.redis.lrange(keys.lane(sid), 0, -1)), ...detached] as CallId[];
+    const found = await Promise.all(open.map((callId) => this.#records.process(sid, processIdOf(callId))));
+    return found.filter((process) => process !== undefined && process.status !== "running") as ProcessRecord[];
+  }
+
+  #make(record: SessionRecord): OwnedSession {
     const { scripts, executors, beats, log } = this.deps;
     const records = this.#records;
     const mayStart = (): boolean => beats.mayStart;
@@ -140,13 +234,6 @@ export class SessionKeeper extends PeriodicService {
     const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
     const deps = { scripts, records, executors, mayStart, log, onFenced };
     const session = new OwnedSession(deps, record.id, lease, workspace, checkpoints);
-    this.#sessions.set(record.id, session);
-    this.#starting.add(session);
-    void this.#provide(record, session).finally(() => {
-      this.#starting.delete(session);
-      this.deps.onRoom();
-    });
-    void session.ring();
     return session;
   }
 
@@ -157,7 +244,7 @@ export class SessionKeeper extends PeriodicService {
       const image = record.image || this.options.defaultImage;
       const { memoryMb, cpus, env, id: sessionId } = record;
       const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
-      const { workdir, containerId } = await recovery.inTurn(record, async () => {
+      const { workdir, containerId, agentBoot } = await recovery.inTurn(record, async () => {
         sandbox = await this.#takeSandbox(session, image);
         session.workspace.hold(sandbox);
         await sandbox.claim({ ...claim, vouch: beats.vouch, listener: session.workspace });
@@ -165,7 +252,8 @@ export class SessionKeeper extends PeriodicService {
         return sandbox;
       });
       const { diskMb, pids } = this.options;
-      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, container: containerId });
+      const container = { container: containerId, agent_boot: agentBoot };
+      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, ...container });
       if (!this.#isHeld(session)) throw new Error("the session was lost while its container was made ready");
       if (sandbox) session.workspace.provide(sandbox);
     } catch (error) {

@@ -1,8 +1,11 @@
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
-import { type CallId, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import type { ProcessRecord } from "../../shared/records.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
+import type { Vouch } from "../sandbox/vouch.ts";
+import { outcomeUnknown } from "./going-on.ts";
 import type { OutputWindow } from "./output-window.ts";
 import { type ProcessEnd, ProcessRecorder, UNSEEN_END } from "./process-recorder.ts";
 
@@ -33,16 +36,29 @@ export interface StartedProcess {
   recorder: ProcessRecorder;
 }
 
+interface Windows {
+  stdout: OutputWindow;
+  stderr: OutputWindow;
+}
+
+/** A process of an earlier owner, whose output so far stands in the records. */
+interface AdoptedProcess extends StartedProcess {
+  fill: (windows: Windows) => Promise<void>;
+}
+
 /**
  * A session's container as its calls see it: there once it was provided, with the processes that run in it. Output and
  * exits come from the agent and go to the records.
  */
 export class SessionWorkspace implements SandboxListener {
   readonly #live = new Map<ProcessId, LiveProcess>();
+  readonly #adopted = new Map<ProcessId, AdoptedProcess>();
   readonly #provided: Promise<Sandbox>;
   #provide!: (sandbox: Sandbox) => void;
   #fail!: (error: unknown) => void;
   #held: Sandbox | undefined;
+  #isLeft = false;
+  readonly #recording = new Set<Promise<void>>();
   #sandbox: Sandbox | undefined;
 
   constructor(
@@ -94,28 +110,27 @@ export class SessionWorkspace implements SandboxListener {
   /** Records a call's output, which its client is told while the call runs. */
   recorder(
     callId: CallId,
-    windows: { stdout: OutputWindow; stderr: OutputWindow },
+    windows: Windows | undefined,
     onRecorded: (offset: number) => void,
+    before?: { bytes: number; lastId: string },
   ): ProcessRecorder {
     const { scripts } = this.deps;
+    const { id: sid, lease } = this;
     const onError = (error: unknown): void => this.#onRecordError(error);
-    return new ProcessRecorder({ scripts, sid: this.id, lease: this.lease, callId, windows, onRecorded, onError });
+    const rest = windows ? { windows } : {};
+    return new ProcessRecorder({ scripts, sid, lease, callId, onRecorded, onError, ...rest }, before);
   }
 
-  /** @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process */
-  async spawn(
-    callId: CallId,
-    spec: CommandSpec,
-    windows: { stdout: OutputWindow; stderr: OutputWindow },
-  ): Promise<StartedProcess> {
-    const sandbox = await this.sandbox();
+  /**
+   * Starts the call's process; goes on with it where an earlier owner of the session has started it.
+   * @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process
+   */
+  async spawn(callId: CallId, spec: CommandSpec, windows: Windows): Promise<StartedProcess> {
     const processId = processIdOf(callId);
-    const recorder = this.recorder(callId, windows, (offset) => sandbox.ackOutput(processId, offset));
-    let ended: (end: ProcessEnd) => void = () => {};
-    const end = new Promise<ProcessEnd>((resolve) => {
-      ended = resolve;
-    });
-    this.#live.set(processId, { recorder, ended, end });
+    const adopted = this.#adopted.get(processId);
+    if (adopted) return follow(adopted, windows);
+    const sandbox = await this.sandbox();
+    const { recorder, end } = this.#follow(callId, windows);
     try {
       await sandbox.spawn({ ...spec, processId });
     } catch (error) {
@@ -123,7 +138,7 @@ export class SessionWorkspace implements SandboxListener {
       // It may have started all the same: nothing that nobody follows shall go on.
       if (error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")
         void this.kill(processId, "SIGKILL").catch(() => {});
-      recorder.ended({ ...UNSEEN_END, status: "killed" });
+      if (!this.#isLeft) void this.#record(recorder, { ...UNSEEN_END, status: "killed" });
       throw error;
     }
     return { end, recorder };
@@ -138,13 +153,46 @@ export class SessionWorkspace implements SandboxListener {
   /** Ends every process. @returns how many there were */
   async endAll(): Promise<number> {
     const ends = [...this.#live.values()].map(({ end }) => end);
-    this.killAll();
+    void this.killAll();
     await Promise.all(ends);
     return ends.length;
   }
 
-  killAll(): void {
-    for (const id of this.#live.keys()) void this.kill(id, "SIGKILL").catch(() => {}); // gone with its container then
+  /** A process that an earlier owner started: its output goes on behind what the records hold of it. */
+  adopt({ id, bytes }: ProcessRecord, lastId: string, fill: AdoptedProcess["fill"]): void {
+    const process = this.#follow(callIdOf(id), undefined, { bytes, lastId });
+    this.#adopted.set(id, { ...process, fill });
+  }
+
+  /** A process of an earlier owner that is over: whoever asks for it anew gets its end. */
+  adoptEnd({ id, bytes, ...process }: ProcessRecord, lastId: string, fill: AdoptedProcess["fill"]): void {
+    const { status, exitCode, signal, durationMs = 0, logBytes } = process;
+    const recorder = this.recorder(callIdOf(id), undefined, () => {}, { bytes, lastId });
+    const end = Promise.resolve({ status, exitCode, signal, durationMs, outOfMemory: false, logBytes });
+    this.#adopted.set(id, { recorder, end, fill });
+  }
+
+  /** The agent knows nothing of an adopted process. @param mayStart its call may start it: the agent refuses a second start */
+  disown(id: ProcessId, mayStart: boolean): void {
+    if (!this.#live.has(id)) return; // its end is known meanwhile
+    if (mayStart) this.#adopted.delete(id);
+    if (mayStart) this.#live.delete(id);
+    else this.#end(id, { ...UNSEEN_END, status: "lost" });
+  }
+
+  /** Lets go of the container for the next owner. Resolves when all that the agent said so far is recorded. */
+  async leave(vouch: Vouch): Promise<void> {
+    this.#isLeft = true;
+    this.#sandbox?.vouch(vouch);
+    await this.#sandbox?.leave(); // the agent keeps what comes from now on
+    await Promise.all([...this.#live.values()].map(({ recorder }) => recorder.flushed()));
+    await Promise.all(this.#recording);
+  }
+
+  /** Resolves when nothing runs any more. */
+  async killAll(): Promise<void> {
+    const killing = [...this.#live.keys()].map((id) => this.kill(id, "SIGKILL"));
+    await Promise.allSettled(killing); // gone with its container then
   }
 
   async kill(id: ProcessId, signal: string): Promise<void> {
@@ -172,8 +220,7 @@ export class SessionWorkspace implements SandboxListener {
       outOfMemory: exit.outOfMemory,
       logBytes: exit.logBytes,
     };
-    this.#end(processId as ProcessId, { status, ...end });
-    setImmediate(() => this.#sandbox?.ackExit(processId)); // nobody waits for it, but somebody for the call's end
+    this.#end(processId as ProcessId, { status, ...end }, () => this.#sandbox?.ackExit(processId));
   }
 
   /** The agent came back after it was killed; everything else in the container was killed with it. */
@@ -186,12 +233,37 @@ export class SessionWorkspace implements SandboxListener {
     this.deps.onDied(reason);
   }
 
-  #end(id: ProcessId, end: ProcessEnd): void {
+  /** @param onRecorded called once nobody needs the agent to know of the end any more */
+  #end(id: ProcessId, end: ProcessEnd, onRecorded = (): void => {}): void {
     const live = this.#live.get(id);
-    if (!live) return;
+    if (!live) {
+      onRecorded();
+      return;
+    }
     this.#live.delete(id);
-    live.recorder.ended(end);
+    void this.#record(live.recorder, end).then(onRecorded);
     live.ended(end);
+  }
+
+  async #record(recorder: ProcessRecorder, end: ProcessEnd): Promise<void> {
+    const recording = recorder.ended(end);
+    this.#recording.add(recording);
+    await recording;
+    this.#recording.delete(recording);
+  }
+
+  #follow(callId: CallId, windows?: Windows, before?: { bytes: number; lastId: string }): StartedProcess {
+    const recorder = this.recorder(callId, windows, (offset) => this.#acknowledge(callId, offset), before);
+    let ended: (end: ProcessEnd) => void = () => {};
+    const end = new Promise<ProcessEnd>((resolve) => {
+      ended = resolve;
+    });
+    this.#live.set(processIdOf(callId), { recorder, ended, end });
+    return { recorder, end };
+  }
+
+  #acknowledge(callId: CallId, offset: number): void {
+    this.#sandbox?.ackOutput(processIdOf(callId), offset);
   }
 
   #onRecordError(error: unknown): void {
@@ -199,3 +271,15 @@ export class SessionWorkspace implements SandboxListener {
     this.deps.log.error({ err: error, session: this.id }, "output could not be recorded");
   }
 }
+
+/** As `spawn` gives it, once the windows hold what the earlier owner saw. @throws {ToolFailure} OUTCOME_UNKNOWN, by `end` */
+const follow = ({ recorder, end, fill }: AdoptedProcess, windows: Windows): StartedProcess => {
+  const filled = end.then(async (ended) => {
+    if (ended.status === "lost") throw outcomeUnknown();
+    await recorder.flushed();
+    await fill(windows);
+    return ended;
+  });
+  filled.catch(() => {}); // who awaits it is told
+  return { recorder, end: filled };
+};

@@ -89,9 +89,11 @@ end
 
 -- Starts what the lane's order allows: reads while no mutating call stands before them, a mutating call at the head only.
 -- Controls start at once. Calls that run already are listed by id: their owner knows what it has started, and starts
--- what it does not know (its answer was lost on the way).
+-- what it does not know (its answer was lost on the way). Where the owner is about to leave, only controls start: what
+-- waits in the lane is the next owner's.
 local function start_ready(epoch)
   local t, out = now(), {}
+  local is_leaving = redis.call('HGET', S, 'state') == 'leaving'
   for _, id in ipairs(redis.call('LRANGE', S .. ':ctl', 0, -1)) do
     local key = call_key(id)
     if redis.call('HGET', key, 'state') == 'queued' then start_call(id, key, t, epoch, out) else out[#out + 1] = { id } end
@@ -100,7 +102,7 @@ local function start_ready(epoch)
     local key = call_key(id)
     local c = redis.call('HMGET', key, 'state', 'mutates')
     if c[1] == 'queued' then
-      if c[2] == '1' and i > 1 then break end
+      if is_leaving or (c[2] == '1' and i > 1) then break end
       start_call(id, key, t, epoch, out)
     else
       out[#out + 1] = { id }
