@@ -54,7 +54,8 @@ export class ToolRunner {
 
   /** Waits on for a call that an earlier request made. @throws {ToolFailure} the tool's own */
   async resume(tool: Tool, callId: CallId, caller: Caller, from: OutputPosition | undefined): Promise<Structured> {
-    return await this.#lane.resume(tool, callId, caller, from);
+    const result = await this.#lane.resume(tool, callId, caller, from);
+    return await linkedResult(this.#links, tool.name, result, caller);
   }
 }
 

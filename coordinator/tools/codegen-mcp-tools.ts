@@ -76,17 +76,13 @@ export class CodegenMcpTools {
       const failure = new ToolFailure("NOT_FOUND", `Task not found: ${id}`);
       return { ...textAnswer(failure.message, { ...failure.toRecord() }), isError: true };
     }
-    const { outcome, ...state } = task;
     const structured = { call_id: task.id, session_id: task.sessionId, status: task.state };
-    if (name === "task.get_status") return textAnswer(ticket(state, progressOf(state)), structured);
-    if (!isFinalState(task.state) || !outcome) {
-      return textAnswer(ticket(state, `Task is ${task.state === "queued" ? "queued" : "running"}`), structured);
+    if (name === "task.get_status") return textAnswer(ticket(task, progressOf(task)), structured);
+    const tool = findTool(task.tool);
+    if (!isFinalState(task.state) || !tool) {
+      return textAnswer(ticket(task, `Task is ${task.state === "queued" ? "queued" : "running"}`), structured);
     }
-    if ("failure" in outcome) {
-      const { code, message, hint } = outcome.failure;
-      throw new ToolFailure(code, message, hint ? { hint } : {});
-    }
-    return say(task.tool, outcome.result);
+    return say(tool.name, await this.deps.runner.resume(tool, task.id, caller, undefined));
   }
 
   /** @returns undefined for an id that is unknown, expired or another principal's */

@@ -5,18 +5,20 @@ export type ObjectSchema = { type: "object"; [key: string]: unknown };
 
 /** Checked by us and explained by our failures; in `tools/list` each would cost every client context for nothing. */
 const UNSAID = ["minLength", "maxLength", "pattern", "propertyNames"];
+/** Bounds that nobody comes near by mistake. */
+const OBVIOUS = { minimum: 1, maximum: 100_000 };
 /** Rare, and said in the text of the answer that has them. */
 const RARE = new Set(["notice", "lossy", "effects_lost"]);
 
-/** What a model needs to write arguments: names, types, defaults, choices and the bounds of numbers. */
+/** What a model needs to write arguments: names, types, defaults, choices and the bounds that matter. */
 export const inputSchema = (schema: z.ZodObject): ObjectSchema => {
   const { $schema: _, ...wire } = z.toJSONSchema(schema, {
     io: "input",
     override: ({ jsonSchema, path }) => {
       for (const key of UNSAID) delete jsonSchema[key];
       if (path.length > 0 && jsonSchema.type === "object") delete jsonSchema.additionalProperties;
-      if (jsonSchema.minimum === 0 || jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      if ((jsonSchema.minimum ?? 0) <= OBVIOUS.minimum) delete jsonSchema.minimum;
+      if ((jsonSchema.maximum ?? 0) >= OBVIOUS.maximum) delete jsonSchema.maximum;
     },
   });
   return wire as ObjectSchema;

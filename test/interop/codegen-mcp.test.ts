@@ -41,6 +41,23 @@ describe("The CodeGen-MCP toolset", () => {
     expect(failureOf(await call("run.python", {}))).to.equal("INVALID_ARGUMENT");
   });
 
+  it("gets a file of the workspace as an artifact, by its path", async () => {
+    await call("fs.write", { path: "report.txt", content: "all is well" });
+    const { structured, isError } = await call("artifact.get", { artifact_id: "report.txt" });
+    expect(isError).to.equal(false);
+    const download = await fetch(String(structured.url));
+    expect(await download.text()).to.equal("all is well");
+    expect(failureOf(await call("artifact.get", { artifact_id: "absent.txt" }))).to.equal("NOT_FOUND");
+  });
+
+  it("tells the failure of a task as its tool would have", async () => {
+    const { calls } = (await call("list_calls", { limit: 1 })).structured as { calls: { call_id: string }[] };
+    const { text, isError } = await call("task.get_result", { task_id: calls[0]?.call_id });
+    expect(isError).to.equal(true);
+    expect(text).to.match(/^NOT_FOUND: /);
+    expect(await textOf("task.get_status", { task_id: calls[0]?.call_id })).to.include('"status":"failed"');
+  });
+
   it("says that nobody knows a task, whatever its id looks like", async () => {
     for (const task_id of ["task-1", "call_0123456789abcdef_01234567"]) {
       for (const name of ["task.get_result", "task.get_status"]) {
