@@ -1,4 +1,8 @@
+import { eventually } from "./eventually.ts";
 import { connectModern, type ToolAnswer, type ToolClient } from "./tool-client.ts";
+
+/** For runners that take a second on a quiet machine. */
+const PATIENCE_MS = 600_000;
 
 /** A session of one test with files in it, and its tools. */
 export class TestProject {
@@ -26,7 +30,8 @@ export class TestProject {
 
   /** Waits for the end however long it takes. @throws when the call failed */
   async done(tool: string, args: Record<string, unknown> = {}): Promise<Done> {
-    let answer = await this.call(tool, { wait_ms: 50_000, ...args });
+    const limit = tool === "run_tests" ? { timeout_ms: PATIENCE_MS } : {};
+    let answer = await this.call(tool, { wait_ms: 50_000, ...limit, ...args });
     while (["queued", "running"].includes(String(answer.structured.status))) {
       const { structured } = await this.client.call("get_call", {
         call_id: answer.structured.call_id,
@@ -37,6 +42,19 @@ export class TestProject {
     }
     if (answer.isError) throw new Error(answer.text);
     return { ...(answer.structured as unknown as Done), text: answer.text };
+  }
+
+  /** Starts a test run, kills it once `file` is there, and gives what it tells. */
+  async killedOnce(file: string): Promise<Done> {
+    const { structured } = await this.call("run_tests", { wait_ms: 0, timeout_ms: PATIENCE_MS });
+    await eventually(
+      `${file} is written`,
+      async () => !(await this.call("read_file", { path: file })).isError,
+      PATIENCE_MS,
+    );
+    await this.call("kill_process", { process_id: String(structured.call_id).replace(/^call_/, "proc_") });
+    const call = await this.call("get_call", { call_id: structured.call_id, wait_ms: 50_000 });
+    return { ...(call.structured.result as unknown as Done), text: call.text };
   }
 
   async close(): Promise<void> {

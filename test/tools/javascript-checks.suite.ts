@@ -7,7 +7,7 @@ export default [js.configs.recommended, { rules: { eqeqeq: "warn" } }];
 `;
 
 describe("run_checks for JavaScript", function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const project = useProjects(useCluster());
 
   it("runs eslint, biome and tsc, each where its settings are", async () => {

@@ -68,7 +68,7 @@ const JUNIT = `mkdir -p out && javac -cp /usr/share/java/junit-jupiter-api.jar:/
 java -jar /usr/share/java/junit-platform-console-standalone.jar -cp out --scan-classpath --reports-dir reports`;
 
 describe("run_tests in the polyglot image", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   const project = useProjects(useCluster({ WORKSPACE_MB: "512", POOL_SIZE: "1" }));
 
   it("runs go test, follows a fix, and tells what does not build", async () => {

@@ -16,7 +16,7 @@ print(undefined_name)
 `;
 
 describe("run_checks for Python", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   const project = useProjects(useCluster());
 
   it("lints without settings, and tells errors before the rest", async () => {

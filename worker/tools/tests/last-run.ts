@@ -10,6 +10,8 @@ const MAX_BYTES = 1024 * 1024;
 const MAX_PROJECTS = 20;
 const MAX_FAILED = 1_000;
 const MAX_ID = 1_000;
+/** Of each list that an answer shows. */
+const MAX_SHOWN = 100;
 
 const Kept = z.record(z.string(), z.array(z.object({ id: z.string().max(MAX_ID), file: z.string().optional() })));
 
@@ -40,11 +42,12 @@ export class LastRun {
   delta({ tests }: TestReport): Delta | undefined {
     if (!this.failed) return undefined;
     const before = new Set(this.failed.map(({ id }) => id));
-    const ids = (status: string): string[] => tests.filter((test) => test.status === status).map(({ id }) => id);
-    return {
-      newly_failing: ids("failed").filter((id) => !before.has(id)),
-      fixed: ids("passed").filter((id) => before.has(id)),
-    };
+    const ids = (status: string, wasFailing: boolean): string[] =>
+      tests
+        .filter((test) => test.status === status && before.has(test.id) === wasFailing)
+        .slice(0, MAX_SHOWN)
+        .map(({ id }) => id.slice(0, MAX_ID));
+    return { newly_failing: ids("failed", false), fixed: ids("passed", true) };
   }
 
   /** @param isWhole every test was to run: a test that was not seen is no more */

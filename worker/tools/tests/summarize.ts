@@ -3,6 +3,7 @@ import type { TestReport } from "./framework.ts";
 
 const MAX_FAILURES = 50;
 const MAX_MESSAGE = 2_000;
+const MAX_ID = 500;
 const HEAD_SHARE = 0.4;
 
 /** What run_tests answers of a report: counts, what failed, and what the runner said where that explains more. */
@@ -18,7 +19,7 @@ export const summarize = (
   const failures = [...errors, ...failed].slice(0, MAX_FAILURES).map(({ id, file, line, message = "" }) => {
     const shown = shorten(message.trim(), Math.max(0, Math.min(MAX_MESSAGE, left)));
     left -= shown.length;
-    return { id, ...(file ? { file } : {}), ...(line ? { line } : {}), message: shown };
+    return { id: id.slice(0, MAX_ID), ...(file ? { file } : {}), ...(line ? { line } : {}), message: shown };
   });
   const explains = status !== "passed" && (failures.length === 0 || !isComplete);
   return {
