@@ -38,7 +38,8 @@ export const measureRecovery = async (bench: Bench): Promise<void> => {
 const open = async (url: string, durability: string, fileCount: number): Promise<AgentClient> => {
   const agent = await AgentClient.connect(url);
   await agent.open({ durability });
-  await agent.run(files(fileCount));
+  const made = await agent.use("run_command", { command: files(fileCount), wait_ms: 50_000 });
+  if (made.exit_code !== 0) throw new Error(`the files could not be made: ${JSON.stringify(made)}`);
   return agent;
 };
 
