@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { UNTIL_GO } from "../support/commands.ts";
-import { begin, connectModern } from "../support/tool-client.ts";
+import { eventually } from "../support/eventually.ts";
+import { begin, connectModern, connectV1 } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 describe("A coordinator that dies", () => {
@@ -25,4 +26,42 @@ describe("A coordinator that dies", () => {
     expect(end.structured.result).to.include({ exit_code: 0, stdout: "started\nwent on\n" });
     await Promise.all([lost.close(), client.close()]);
   });
+});
+
+describe("Coordinators that are restarted one after another", () => {
+  const cluster = useCluster({});
+
+  for (const connect of [connectModern, connectV1]) {
+    it(`fail no call of a client that retries with keys (${connect.name})`, async () => {
+      const { stack } = cluster;
+      const client = await connect(cluster.url);
+      const { session_id } = (await client.call("create_session")).structured;
+      const append = async (n: number): Promise<void> => {
+        const args = { session_id, command: `echo ${n} >> effects`, idempotency_key: `n${n}`, wait_ms: 50_000 };
+        const { structured, text } = await eventually(`call ${n} is answered`, () => client.call("run_command", args));
+        expect(structured.exit_code, text).to.equal(0);
+      };
+      let count = 0;
+      let isRestarted = false;
+      const working = (async () => {
+        while (!isRestarted) await append(++count);
+      })();
+      for (const _ of stack.urls.slice()) {
+        const old = stack.coordinators.shift();
+        stack.urls.shift();
+        await stack.addCoordinator();
+        cluster.useReplicas(stack.urls);
+        const before = count;
+        expect(await old?.stop(30_000), "it ends cleanly, with a call under way").to.equal(0);
+        await eventually("calls go on", () => count > before + 2);
+      }
+      isRestarted = true;
+      await working;
+      await append(++count);
+      const { structured } = await client.call("run_command", { session_id, command: "cat effects" });
+      expect(structured.stdout).to.equal(Array.from({ length: count }, (_, n) => `${n + 1}\n`).join(""));
+      await client.call("close_session", { session_id });
+      await client.close();
+    });
+  }
 });

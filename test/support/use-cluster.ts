@@ -49,6 +49,11 @@ class Cluster {
     return this.proxy.url;
   }
 
+  /** Which replicas the proxy sends requests to from now on. */
+  useReplicas(urls: readonly string[]): void {
+    this.proxy.use(urls);
+  }
+
   /** The container that a session has now. */
   async containerOf(sid: unknown): Promise<string> {
     return (await this.redis.hget(keys.session(sid as SessionId), "container")) ?? "";
@@ -115,6 +120,7 @@ export const useCluster = (env?: Record<string, string>) => {
     get redis(): Redis {
       return get().redis;
     },
+    useReplicas: (urls: readonly string[]): void => get().useReplicas(urls),
     containerOf: (sid: unknown): Promise<string> => get().containerOf(sid),
     exec: (sid: unknown, command: string): Promise<void> => get().exec(sid, command),
     /** Runs `end` after the tests, while everything is still there. */
