@@ -42,6 +42,8 @@ const p50AtMost = (name: string, limit: number): Bar => ({
 
 const BARS: Bar[] = [
   ratio("run_command_true", "docker_exec_true", 0.15),
+  p50AtMost("run_code_python_first", 150),
+  p50AtMost("run_code_python", 10),
   ratio("create_session_warm", "container_create_start", 0.25),
   atMost("parallel_sleep_8", 800, "ms"),
   atMost("idle_session_memory", 15, "MB"),

@@ -16,6 +16,8 @@ export const ROW_NAMES = [
   "mcp_noop",
   "run_command_true",
   "run_command_python",
+  "run_code_python_first",
+  "run_code_python",
   "write_file",
   "read_file",
   "create_session_warm",

@@ -11,6 +11,12 @@ export const callProbes = (agent: AgentClient): Probe[] => {
     { name: "run_command_true", sample: () => agent.run("true") },
     { name: "run_command_python", sample: () => agent.run(`python3 -c 'print(${++count})'`) },
     {
+      name: "run_code_python_first",
+      sample: () => agent.use("run_code", { language: "python", code: "6 * 7", context: "first" }),
+      restore: () => agent.use("run_code", { language: "python", context: "first", reset: true }),
+    },
+    { name: "run_code_python", sample: () => agent.use("run_code", { language: "python", code: `${++count} * 7` }) },
+    {
       name: "write_file",
       sample: () => agent.use("write_file", { path: "area.py", content: `# ${++count}\n${TEXT}` }),
     },

@@ -46,6 +46,13 @@ const RENDER: Record<string, Render> = {
   list_sessions: (r) => rows(r.sessions, session, "No sessions.") + more(r),
   close_session: () => "The session is closed.",
   run_command: command,
+  run_code: (r) => {
+    if (r.status === "reset") return "The interpreter was reset: its context is empty.";
+    if (r.status === "interrupted") return "Interrupted.";
+    if (r.status === "idle") return "Nothing ran in that context.";
+    const images = Array.isArray(r.images) ? `\n${r.images.length} image(s) follow.` : "";
+    return `${command(r)}${block("result", r.result)}${images}`;
+  },
   read_process: (r) =>
     `${r.output ?? ""}[${end(r)}${r.has_more ? "; more output from" : "; next"} cursor ${r.next_cursor}${lossy(r)}${evicted(r)}]`,
   write_process: (r) => `Written; read_process("${r.process_id}") shows what it says to that.`,
@@ -59,7 +66,8 @@ const RENDER: Record<string, Render> = {
   run_tests: renderTests,
   run_checks: renderChecks,
   read_file: (r) =>
-    String(r.content ?? "") + (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
+    (r.images ? `An image: ${r.mime}, ${r.size_bytes} bytes.` : String(r.content ?? "")) +
+    (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),
   write_file: (r) => `${r.created ? "Created" : "Replaced"} ${r.path} (${r.size_bytes} bytes).`,
   list_files: (r) =>
     rows(

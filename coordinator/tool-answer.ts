@@ -20,21 +20,39 @@ export const textAnswer = (text: string, structuredContent: Structured): ToolRes
   structuredContent,
 });
 
+/** A picture in a tool's result, as the worker records it. */
+interface Picture {
+  mime: string;
+  /** Base64. */
+  data: string;
+}
+
+const isPicture = (value: unknown): value is Picture =>
+  typeof value === "object" && value !== null && "data" in value && "mime" in value;
+
+/** Pictures become blocks of their own, whichever tool made them; the structured result keeps what they are. */
+const withoutData = (result: Structured): { structured: Structured; pictures: Picture[] } => {
+  if (!Array.isArray(result.images)) return { structured: result, pictures: [] };
+  const pictures = result.images.filter(isPicture);
+  const images = pictures.map(({ mime, data }) => ({ mime, size_bytes: Buffer.byteLength(data, "base64") }));
+  return { structured: { ...result, images }, pictures };
+};
+
+const linkOf = (tool: string, { url, path, mime }: Structured): ToolResult["content"] =>
+  tool === "get_artifact" && typeof url === "string"
+    ? [{ type: "resource_link", uri: url, name: String(path), mimeType: String(mime) }]
+    : [];
+
 /** @param tool its name */
 export const answer = (tool: string, result: Structured): ToolResult => {
-  if (tool === "read_file" && String(result.mime).startsWith("image/") && typeof result.content === "string") {
-    const { content, ...structuredContent } = result;
-    return { content: [{ type: "image", data: content, mimeType: String(result.mime) }], structuredContent };
-  }
-  const told = textAnswer(render(tool, result), result);
-  if (tool !== "get_artifact" || typeof result.url !== "string") return told;
-  const link = {
-    type: "resource_link",
-    uri: result.url,
-    name: String(result.path),
-    mimeType: String(result.mime),
-  } as const;
-  return { ...told, content: [...told.content, link] };
+  const own = withoutData(result);
+  const told = withoutData((result.result ?? {}) as Structured); // get_call gives another tool's result
+  const structured = told.pictures.length > 0 ? { ...own.structured, result: told.structured } : own.structured;
+  const { content, structuredContent } = textAnswer(render(tool, structured), structured);
+  const pictures = [...own.pictures, ...told.pictures].map(
+    ({ mime, data }) => ({ type: "image", data, mimeType: mime }) as const,
+  );
+  return { content: [...content, ...pictures, ...linkOf(tool, result)], structuredContent };
 };
 
 export const failed = (failure: ToolFailure): ToolResult => {

@@ -1,16 +1,17 @@
-import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { ConfigError } from "../shared/config.ts";
 import { createLogger } from "../shared/log.ts";
 import { runMain } from "../shared/run-main.ts";
 import { parseConfig } from "./config.ts";
+import { readAgentFiles } from "./sandbox/agent-files.ts";
 import { Worker } from "./worker.ts";
 
 try {
   const config = parseConfig(process.env);
   const log = createLogger("worker", config.LOG_LEVEL);
-  const agentBundle = readFileSync(new URL("./agent/agent.cjs", import.meta.url));
+  const agentFiles = readAgentFiles(fileURLToPath(new URL("./agent", import.meta.url)));
   const drain = (): void => void process.kill(process.pid, "SIGINT");
-  await runMain(new Worker(config, log, agentBundle, drain), log);
+  await runMain(new Worker(config, log, agentFiles, drain), log);
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
   process.exit(1);

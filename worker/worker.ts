@@ -23,6 +23,7 @@ import { Successor } from "./handover/successor.ts";
 import { Beats } from "./lease/beats.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
+import type { AgentFiles } from "./sandbox/agent-files.ts";
 import { DEFAULT_LIMITS } from "./sandbox/container-spec.ts";
 import { Engine } from "./sandbox/engine.ts";
 import { SandboxHost } from "./sandbox/sandbox-host.ts";
@@ -40,6 +41,7 @@ import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
 import { killProcess } from "./tools/kill-process.ts";
 import { runChecks } from "./tools/run-checks.ts";
+import { runCode } from "./tools/run-code.ts";
 import { runCommand } from "./tools/run-command.ts";
 import { runTests } from "./tools/run-tests.ts";
 import { searchFiles } from "./tools/search-files.ts";
@@ -76,7 +78,7 @@ export class Worker implements Service {
   constructor(
     private readonly config: WorkerConfig,
     private readonly log: Logger,
-    agentBundle: Buffer,
+    agentFiles: AgentFiles,
     /** Somebody wants this worker to drain: whoever made it stops it. */
     onDrainAsked: () => void,
   ) {
@@ -105,7 +107,7 @@ export class Worker implements Service {
         worker,
         images,
         agentImage: `codegen-mcp/agent:${VERSION}`,
-        agentBundle,
+        agentFiles,
         runFolder: join(config.RUN_DIR, worker),
         transport: config.AGENT_TRANSPORT,
         limits,
@@ -147,6 +149,7 @@ export class Worker implements Service {
       .set("restore_checkpoint", restoreCheckpoint(new Records(redis)))
       .set("fork_session", forkSession)
       .set("run_command", runCommand)
+      .set("run_code", runCode)
       .set("write_process", writeProcess)
       .set("kill_process", killProcess)
       .set("run_tests", runTests)

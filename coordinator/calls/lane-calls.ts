@@ -8,7 +8,7 @@ import type { Caller } from "./caller.ts";
 import type { OutputPosition } from "./output-follower.ts";
 import type { SessionOpener } from "./session-opener.ts";
 import { noProcess, type SessionResolver, sessionNotFound } from "./session-resolver.ts";
-import type { Accepted, Submitter } from "./submitter.ts";
+import { type Accepted, classOf, type Submitter } from "./submitter.ts";
 
 /** How a call ends that is cancelled while it is still queued. */
 const CANCELLED = JSON.stringify({
@@ -88,7 +88,7 @@ export class LaneCalls {
       progress: caller.progress,
       outputFrom,
       signal: undefined,
-      onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),
+      onStillQueued: () => this.#stillQueued(tool, {}, { sessionId, callId, ask: 1 }, caller),
     });
     return end ? this.#answer(end) : await this.#unfinished({ sessionId, callId, ask: 1 });
   }
@@ -141,18 +141,19 @@ export class LaneCalls {
 
   async #wait(
     tool: Tool,
-    { sessionId, callId, ask }: Started,
+    started: Started,
     args: Structured,
     caller: Caller,
     until: number,
   ): Promise<CallEnd | undefined> {
+    const { sessionId, callId, ask } = started;
     try {
       return await this.deps.waiter.wait(sessionId, callId, {
         until,
         isNew: ask === 1,
         progress: caller.progress,
         signal: caller.signal,
-        onStillQueued: () => this.#stillQueued(tool, sessionId, callId, caller),
+        onStillQueued: () => this.#stillQueued(tool, args, started, caller),
       });
     } finally {
       const hasKey = args.idempotency_key !== undefined;
@@ -181,7 +182,7 @@ export class LaneCalls {
     if (session?.createCall === callId) await this.deps.opener.discard(sid, session.principal);
   }
 
-  async #stillQueued(tool: Tool, sid: SessionId, callId: CallId, caller: Caller): Promise<void> {
+  async #stillQueued(tool: Tool, args: Structured, { sessionId: sid, callId }: Started, caller: Caller): Promise<void> {
     const { records, opener, submitter } = this.deps;
     const session = await records.session(sid);
     if (session?.state === "queued") {
@@ -190,7 +191,7 @@ export class LaneCalls {
       return;
     }
     caller.progress?.queued(await records.lanePosition(sid, callId));
-    if (tool.class === "lane") await submitter.ringAgain(sid, callId, tool.name);
+    if (classOf(tool, args) === "lane") await submitter.ringAgain(sid, callId, tool.name);
   }
 
   /** What an earlier call changed may have been lost, or taken back, since it was told. */

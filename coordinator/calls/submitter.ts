@@ -54,14 +54,14 @@ export class Submitter {
       callId: newCallId(sessionId),
       principal,
       tool: tool.name,
-      class: tool.class === "control" ? "control" : "lane",
+      class: classOf(tool, args),
       mutates: tool.mutates,
       args: JSON.stringify(args),
       argsHash: hashArguments(tool.name, args),
       key: key ?? "",
       waitMs: Math.max(0, Math.round(waitMs)),
-      maxDepth: tool.class === "control" ? MAX_CONTROLS : this.maxDepth,
-      label: typeof args.command === "string" ? shorten(args.command) : tool.name,
+      maxDepth: classOf(tool, args) === "control" ? MAX_CONTROLS : this.maxDepth,
+      label: labelOf(tool, args),
     });
     return this.#admit(submitted, submission);
   }
@@ -75,7 +75,7 @@ export class Submitter {
     doorbells.ringCall(owner, { sessionId: sid, callId, tool, epoch: Number(epoch), ring });
   }
 
-  #admit(submitted: Submitted, { sessionId, tool, key }: Submission): Accepted | undefined {
+  #admit(submitted: Submitted, { sessionId, tool, args, key }: Submission): Accepted | undefined {
     switch (submitted.kind) {
       case "gone":
         return undefined;
@@ -91,7 +91,7 @@ export class Submitter {
         return { callId: submitted.callId, ask: submitted.ask };
       case "queued": {
         const { callId, owner, epoch, ring } = submitted;
-        if (owner && tool.class === "lane") {
+        if (owner && classOf(tool, args) === "lane") {
           this.deps.doorbells.ringCall(owner, { sessionId, callId, tool: tool.name, epoch, ring });
         }
         return { callId, ask: 1 };
@@ -100,6 +100,14 @@ export class Submitter {
   }
 }
 
+/** Which of the session's two lists the call goes to. */
+export const classOf = (tool: Tool, args: Record<string, unknown>): "control" | "lane" =>
+  tool.class === "control" || tool.overtakes?.(args) ? "control" : "lane";
+
 const LABEL_CHARACTERS = 200;
+const labelOf = (tool: Tool, { command, language, code }: Record<string, unknown>): string => {
+  if (typeof command === "string") return shorten(command);
+  return typeof code === "string" ? shorten(`${language}: ${code}`) : tool.name;
+};
 const shorten = (text: string): string =>
   text.length > LABEL_CHARACTERS ? `${text.slice(0, LABEL_CHARACTERS)}…` : text;

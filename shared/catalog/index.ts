@@ -2,6 +2,7 @@ import { getArtifact, listArtifacts, putArtifact } from "./artifacts.ts";
 import { getCall, listCalls } from "./calls.ts";
 import { createCheckpoint, deleteCheckpoint, forkSession, listCheckpoints, restoreCheckpoint } from "./checkpoints.ts";
 import { CHECK_KINDS, runChecks, runTests, TEST_FRAMEWORKS } from "./checks.ts";
+import { runCode } from "./code.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
 import { conformanceTools } from "./conformance.ts";
 import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
@@ -18,6 +19,7 @@ export const tools: readonly Tool[] = [
   listSessions,
   closeSession,
   runCommand,
+  runCode,
   readProcess,
   writeProcess,
   killProcess,
@@ -71,6 +73,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
 };
 
 export { receiveFile, sendFile } from "./artifacts.ts";
+export { LANGUAGES } from "./code.ts";
 export { CONFORMANCE_WAIT_MS } from "./conformance.ts";
 export { IMAGE_NAME } from "./sessions.ts";
 export * from "./tool.ts";
@@ -97,6 +100,7 @@ export {
   readProcess,
   restoreCheckpoint,
   runChecks,
+  runCode,
   runCommand,
   runTests,
   TEST_FRAMEWORKS,

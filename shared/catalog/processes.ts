@@ -20,6 +20,19 @@ const processEnd = {
   duration_ms: z.number().optional(),
 };
 
+export const commandResult = {
+  ...answer,
+  process_id: z.string().optional(),
+  ...processEnd,
+  stdout: z.string().optional(),
+  stderr: z.string().optional(),
+  truncated: z.boolean().optional(),
+  lossy: z.boolean().optional(),
+  next_cursor: z.string().optional(),
+  log_path: z.string().optional(),
+  effects_lost: z.boolean().optional(),
+};
+
 export const runCommand = defineTool({
   name: "run_command",
   title: "Run command",
@@ -40,7 +53,7 @@ export const runCommand = defineTool({
     cwd: path.optional().describe("Directory; default: the workdir."),
     env: environment.optional().describe("Extra variables."),
     stdin: z.string().max(1_000_000).optional().describe("Its standard input, then closed."),
-    pty: z.boolean().default(false).describe("Give it a terminal; env may set LINES and COLUMNS."),
+    pty: z.boolean().default(false).describe("Give it a terminal."),
     wait_ms: waitMs,
     timeout_ms: z
       .int()
@@ -51,7 +64,7 @@ export const runCommand = defineTool({
     background: z
       .boolean()
       .default(false)
-      .describe("Answer once started; lives as long as the session, takes write_process."),
+      .describe("Answer once started; lives with the session, takes write_process."),
     max_output_bytes: z
       .int()
       .min(1_000)
@@ -61,18 +74,7 @@ export const runCommand = defineTool({
     session_id: sessionId,
     idempotency_key: idempotencyKey,
   }),
-  output: z.object({
-    ...answer,
-    process_id: z.string().optional(),
-    ...processEnd,
-    stdout: z.string().optional(),
-    stderr: z.string().optional(),
-    truncated: z.boolean().optional(),
-    lossy: z.boolean().optional(),
-    next_cursor: z.string().optional(),
-    log_path: z.string().optional(),
-    effects_lost: z.boolean().optional(),
-  }),
+  output: z.object(commandResult),
 });
 
 export const readProcess = defineTool({
@@ -148,7 +150,7 @@ export const listProcesses = defineTool({
   name: "list_processes",
   title: "List processes",
   description:
-    "List what run_command started in a session, newest first: id, command, status, exit code, bytes of output. Finished ones stay an hour.",
+    "List what run_command and run_code started in a session, newest first: id, command, status, exit code, bytes of output. Finished ones stay an hour.",
   class: "record",
   toolset: "full",
   mutates: false,

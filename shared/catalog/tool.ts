@@ -21,6 +21,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   destructive: boolean;
   idempotent: boolean;
   input: Input;
+  /** A call of a lane tool that is a control all the same: it must not wait for what it is about. */
+  overtakes?(args: Partial<z.output<Input>>): boolean;
   /** Every field is optional: a call that answers before its end lacks most. */
   output: Output;
   /** Its input schema on the wire, where `input` cannot say it. */

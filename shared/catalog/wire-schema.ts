@@ -8,7 +8,7 @@ const UNSAID = ["minLength", "maxLength", "pattern", "propertyNames"];
 /** Bounds that nobody comes near by mistake. */
 const OBVIOUS = { minimum: 1, maximum: 100_000 };
 /** Rare, and said in the text of the answer that has them. */
-const RARE = new Set(["notice", "lossy", "effects_lost"]);
+const RARE = new Set(["notice", "lossy", "effects_lost", "log_path"]);
 
 /** What a model needs to write arguments: names, types, defaults, choices and the bounds that matter. */
 export const inputSchema = (schema: z.ZodObject): ObjectSchema => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PrivateRedis } from "../../compose/embedded/private-redis.ts";
@@ -8,7 +8,7 @@ import { Coordinator } from "../../coordinator/coordinator.ts";
 import { parseConfig as parseWorkerConfig } from "../../worker/config.ts";
 import { Worker } from "../../worker/worker.ts";
 import { silentLog } from "./silent-log.ts";
-import { AGENT_BUNDLE } from "./use-docker.ts";
+import { AGENT_FILES } from "./use-docker.ts";
 
 /** The whole system inside this process, on a Redis of its own and the real Docker: thousands of calls in little time. */
 export class InProcessStack {
@@ -27,7 +27,7 @@ export class InProcessStack {
       ...{ DRAIN_MS: "1000", DEPLOYMENT: `test-${randomBytes(5).toString("hex")}` },
     };
     const coordinator = new Coordinator(parseCoordinatorConfig(env), silentLog);
-    const worker = new Worker(parseWorkerConfig(env), silentLog, await readFile(AGENT_BUNDLE), () => {});
+    const worker = new Worker(parseWorkerConfig(env), silentLog, AGENT_FILES, () => {});
     await coordinator.start();
     worker.start();
     return new InProcessStack(folder, redis, coordinator, worker);

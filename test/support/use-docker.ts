@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { readAgentFiles } from "../../worker/sandbox/agent-files.ts";
 import {
   type AgentTransport,
   DEFAULT_LIMITS,
@@ -18,7 +19,7 @@ import { TestSandbox } from "./test-sandbox.ts";
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 export const SANDBOX_IMAGE = process.env.SANDBOX_IMAGE ?? `codegen-mcp/python:${version}`;
 export const AGENT_IMAGE = process.env.AGENT_IMAGE ?? `codegen-mcp/agent:${version}`;
-export const AGENT_BUNDLE = "dist/worker/agent/agent.cjs";
+export const AGENT_FILES = readAgentFiles("dist/worker/agent");
 
 /** Small enough that a test fills them in a moment. */
 export const TEST_LIMITS: SandboxLimits = { ...DEFAULT_LIMITS, memoryMb: 256, diskMb: 64, tmpMb: 16, diskFiles: 5_000 };
@@ -58,7 +59,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       worker: "w_test",
       images: new SandboxImages([], SANDBOX_IMAGE),
       agentImage: AGENT_IMAGE,
-      agentBundle: readFileSync(AGENT_BUNDLE),
+      agentFiles: AGENT_FILES,
       runFolder,
       transport,
       limits: TEST_LIMITS,

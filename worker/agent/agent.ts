@@ -92,6 +92,11 @@ export class Agent {
         return { case: "pong", value: {} };
       case "spawn":
         return { case: "spawned", value: { pid: await processes.spawn(body.value) } };
+      case "runCode":
+        await processes.runCode(body.value);
+        return { case: "codeStarted", value: {} };
+      case "stopCode":
+        return { case: "codeStopped", value: await processes.stopCode(body.value) };
       case "kill":
         return { case: "killed", value: { count: await processes.kill(body.value.processId, body.value.signal) } };
       case "writeStdin":

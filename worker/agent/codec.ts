@@ -129,6 +129,18 @@ export const WORKER_BODIES: Bodies = {
       5: ["isLast", "bool"],
     },
   ],
+  20: [
+    "runCode",
+    {
+      1: PROCESS_ID,
+      2: ["language", "string"],
+      3: ["context", "string"],
+      4: ["code", "string"],
+      5: ["reset", "bool"],
+      6: ["timeoutMs", "uint64"],
+    },
+  ],
+  21: ["stopCode", { 1: ["language", "string"], 2: ["context", "string"], 3: ["reset", "bool"] }],
 };
 
 export const AGENT_BODIES: Bodies = {
@@ -182,6 +194,10 @@ export const AGENT_BODIES: Bodies = {
       8: ["leftBehind", "uint32"],
       9: ["outOfMemory", "bool"],
       20: ["logBytes", "uint64"],
+      21: ["result", "string"],
+      22: ["images", { 1: ["data", "bytes"] }],
+      23: ["droppedImages", "uint32"],
+      24: ["isStateLost", "bool"],
     },
   ],
   13: ["filesWritten", {}],
@@ -223,6 +239,8 @@ export const AGENT_BODIES: Bodies = {
     "filePart",
     { 1: ["data", "bytes"], 2: ["sizeBytes", "uint64"], 3: ["version", "string"], 4: ["mime", "string"] },
   ],
+  20: ["codeStarted", {}],
+  21: ["codeStopped", { 1: ["wasRunning", "bool"], 2: ["isStateLost", "bool"] }],
   50: [
     "treeScan",
     {

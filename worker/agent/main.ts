@@ -46,7 +46,7 @@ const main = async (): Promise<void> => {
     listener: {
       onOutput: (processId, { stream, offset, data }) =>
         sendEvent({ body: { case: "output", value: { processId, stream, offset: BigInt(offset), data } } }),
-      onExited: (processId, { durationMs, outputBytes, logBytes, ...exit }) =>
+      onExited: (processId, { durationMs, outputBytes, logBytes, images = [], ...exit }) =>
         sendEvent({
           body: {
             case: "exited",
@@ -56,6 +56,7 @@ const main = async (): Promise<void> => {
               durationMs: BigInt(durationMs),
               outputBytes: BigInt(outputBytes),
               logBytes: BigInt(logBytes),
+              images: images.map((data) => ({ data: new Uint8Array(data) })),
             },
           },
         }),

@@ -5,6 +5,8 @@ export interface ProcessEntry {
   parent: number;
   /** One letter, as in proc(5): R, S, D, T (stopped), Z (zombie). */
   state: string;
+  /** When it began, in hundredths of a second since the machine did. */
+  startedAt: number;
 }
 
 /** Every process of the container. Those that end meanwhile are left out. */
@@ -22,8 +24,8 @@ const readEntry = (pid: number): ProcessEntry | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The second field is the command's name in parentheses, which may itself hold spaces and parentheses.
-    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 2);
-    return { pid, parent: Number(parent), state: state! };
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
+    return { pid, state: fields[0]!, parent: Number(fields[1]), startedAt: Number(fields[19]) };
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { killUntilGone, signalAll, waitUntilGone } from "./kill-tree.ts";
-import { bearsMarker, descendantsOf, readProcessTable } from "./process-table.ts";
+import { bearsMarker, descendantsOf, type ProcessEntry, readProcessTable } from "./process-table.ts";
 import type { Runner } from "./runner.ts";
 
 const TERM_GRACE_MS = 500;
@@ -18,7 +18,17 @@ export class ProcessTree {
 
   /** Pids, the command's own among them. */
   find(): number[] {
+    return this.#findIn(readProcessTable());
+  }
+
+  /** Those that began at that time or later, in hundredths of a second since the machine did. */
+  findSince(startedAt: number): number[] {
     const table = readProcessTable();
+    const young = new Set(table.filter((entry) => entry.startedAt >= startedAt).map(({ pid }) => pid));
+    return this.#findIn(table).filter((pid) => young.has(pid));
+  }
+
+  #findIn(table: ProcessEntry[]): number[] {
     // With a live runner nothing can get out from under it. Without, PID 1 inherits; what else PID 1 has is the agent, and
     // runners whose server was killed.
     const roots = this.runner.isGone ? [] : [this.runner.pid];

@@ -1,15 +1,16 @@
 import { statSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
-import type { KnownProcess, Spawn, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import type { KnownProcess, RunCode, Spawn, StopCode, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { CommandProcess } from "./command-process.ts";
 import { AgentFailure, fromSystemError } from "./failure.ts";
 import type { Fence } from "./fence.ts";
+import { Interpreters } from "./interpreters/interpreters.ts";
 import { OomKills } from "./oom-kills.ts";
 import { OutputLog } from "./output-log.ts";
 import type { OutputChunk } from "./output-window.ts";
 import type { RunnerSupply } from "./runner-supply.ts";
-import type { ProcessExit, SessionProcess } from "./session-process.ts";
+import type { ProcessExit, ProcessListener, SessionProcess } from "./session-process.ts";
 
 /** The kernel refuses a longer argument (MAX_ARG_STRLEN), and a longer `NAME=value`. */
 const ARGUMENT_MAX_BYTES = 128 * 1024 - 1;
@@ -37,6 +38,7 @@ export class Processes {
   readonly #known = new Map<string, Known>();
   readonly #seen = new Set<string>();
   readonly #oomKills = new OomKills();
+  readonly #interpreters: Interpreters;
 
   constructor(
     private readonly deps: {
@@ -47,7 +49,9 @@ export class Processes {
       fence: Fence;
       listener: ProcessesListener;
     },
-  ) {}
+  ) {
+    this.#interpreters = new Interpreters({ ...deps, oomKills: this.#oomKills });
+  }
 
   /** Resolves with the pid once the command runs. */
   async spawn(spec: Spawn): Promise<number> {
@@ -57,21 +61,11 @@ export class Processes {
     this.#seen.add(processId);
     try {
       checkFolder(cwd);
-      const { runners, environment, fence, listener } = this.deps;
+      const { runners, environment, fence } = this.deps;
       const runner = await runners.take();
       const marker = `CODEGEN_CALL=${processId}`;
       const log = new OutputLog(this.deps.workdir, processId);
-      const process = new CommandProcess(marker, runner, this.#oomKills, log, fence, {
-        onOutput: (chunk) => listener.onOutput(processId, chunk),
-        onExited: (exit) => {
-          listener.onExited(processId, exit);
-          setImmediate(() => {
-            runners.refill();
-            this.#oomKills.refresh();
-          });
-        },
-        onGone: () => this.#update(processId, { isGone: true }),
-      });
+      const process = new CommandProcess(marker, runner, this.#oomKills, log, fence, this.#listenTo(processId));
       const env = { ...environment(), ...spec.env, CODEGEN_CALL: processId };
       const argv = ["/bin/bash", "-c", spec.command];
       const { ptyRows: rows, ptyColumns: columns } = spec;
@@ -87,6 +81,26 @@ export class Processes {
       this.#seen.delete(processId); // it never ran: the same id may try again
       throw error;
     }
+  }
+
+  /** Resolves once the code was handed to its interpreter. */
+  async runCode(spec: RunCode): Promise<void> {
+    const { processId } = spec;
+    this.#admit(processId);
+    this.#seen.add(processId);
+    try {
+      const log = new OutputLog(this.deps.workdir, processId);
+      const process = await this.#interpreters.run(spec, log, this.#listenTo(processId));
+      const started = Promise.resolve(0);
+      this.#known.set(processId, { process, started, isAcknowledged: false, isGone: false });
+    } catch (error) {
+      this.#seen.delete(processId); // it never ran: the same id may try again
+      throw error;
+    }
+  }
+
+  async stopCode(request: StopCode): Promise<{ wasRunning: boolean; isStateLost: boolean }> {
+    return await this.#interpreters.stop(request);
   }
 
   async kill(processId: string, signal: string): Promise<number> {
@@ -132,6 +146,21 @@ export class Processes {
     }
   }
 
+  #listenTo(processId: string): ProcessListener {
+    const { listener, runners } = this.deps;
+    return {
+      onOutput: (chunk) => listener.onOutput(processId, chunk),
+      onExited: (exit) => {
+        listener.onExited(processId, exit);
+        setImmediate(() => {
+          runners.refill();
+          this.#oomKills.refresh();
+        });
+      },
+      onGone: () => this.#update(processId, { isGone: true }),
+    };
+  }
+
   #unacknowledged(): [string, Known][] {
     return [...this.#known].filter(([, known]) => !known.isAcknowledged);
   }
@@ -150,11 +179,17 @@ export class Processes {
     if (known.isAcknowledged && known.isGone) this.#known.delete(processId);
   }
 
-  #validate({ processId, command, cwd, env, ptyRows, ptyColumns }: Spawn): void {
+  #admit(processId: string): void {
     if (!/^[\w.-]{1,128}$/.test(processId))
       throw new AgentFailure("INVALID_ARGUMENT", "Cannot start a process: bad process_id");
     if (this.#seen.has(processId))
       throw new AgentFailure("ALREADY_STARTED", `Process "${processId}" was started before; it is not started twice`);
+    if (this.#known.size >= KNOWN_MAX) this.#forgetOldestExit();
+    if (this.#seen.size >= SEEN_MAX) this.#seen.delete(this.#seen.values().next().value!);
+  }
+
+  #validate({ processId, command, cwd, env, ptyRows, ptyColumns }: Spawn): void {
+    this.#admit(processId);
     if (command.includes("\0") || cwd.includes("\0"))
       throw new AgentFailure("INVALID_ARGUMENT", "Cannot start a command: it or its folder contains a NUL character");
     if (Buffer.byteLength(command) > ARGUMENT_MAX_BYTES)
@@ -168,8 +203,6 @@ export class Processes {
         "INVALID_ARGUMENT",
         `Cannot make a terminal with more than ${TERMINAL_SIZE_MAX} rows or columns`,
       );
-    if (this.#known.size >= KNOWN_MAX) this.#forgetOldestExit();
-    if (this.#seen.size >= SEEN_MAX) this.#seen.delete(this.#seen.values().next().value!);
   }
 
   #forgetOldestExit(): void {

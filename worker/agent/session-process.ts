@@ -11,6 +11,11 @@ export interface ProcessExit {
   outOfMemory: boolean;
   /** Bytes of the output that stand in its log; 0 when there is none. */
   logBytes: number;
+  /** Of code in an interpreter; absent for commands. */
+  result?: string;
+  images?: Buffer[];
+  droppedImages?: number;
+  isStateLost?: boolean;
 }
 
 export interface ProcessListener {

@@ -42,8 +42,7 @@ describe("A command with a terminal", () => {
     await says("sleep 60\r\n");
     await type(processId, "\x1a");
     await says("Stopped");
-    await type(processId, "kill %1; exit 5\n");
-    await type(processId, "exit 5\n"); // the first one may warn of stopped jobs
+    await type(processId, "kill -9 %1; wait %1; exit 5\n");
     expect(await exit).to.include({ exitCode: 5 });
     expect(await sandbox.processes()).to.deep.equal([]);
   });

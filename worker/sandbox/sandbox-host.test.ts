@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import Docker from "dockerode";
 import { silentLog } from "../../test/support/silent-log.ts";
-import { AGENT_BUNDLE, AGENT_IMAGE, SANDBOX_IMAGE, TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
+import { AGENT_FILES, AGENT_IMAGE, SANDBOX_IMAGE, TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
+import { AGENT_FILE } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { Engine } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -49,7 +49,7 @@ describe("SandboxHost", () => {
     worker: "w_other",
     images: new SandboxImages([], SANDBOX_IMAGE),
     agentImage: AGENT_IMAGE,
-    agentBundle: readFileSync(AGENT_BUNDLE),
+    agentFiles: AGENT_FILES,
     runFolder: docker.runFolder,
     transport: "auto" as const,
     limits: TEST_LIMITS,
@@ -95,10 +95,11 @@ describe("SandboxHost", () => {
   });
 
   it("fills the agent's volume once, however many workers begin at once", async () => {
-    const bundle = Buffer.concat([readFileSync(AGENT_BUNDLE), Buffer.from(`\n// ${randomBytes(8).toString("hex")}`)]);
-    const names = await Promise.all([1, 2, 3].map(() => ensureAgentVolume(docker.engine, AGENT_IMAGE, bundle)));
+    const bundle = Buffer.concat([AGENT_FILES.get(AGENT_FILE)!, Buffer.from(`\n// ${randomBytes(8).toString("hex")}`)]);
+    const agentFiles = new Map(AGENT_FILES).set(AGENT_FILE, bundle);
+    const names = await Promise.all([1, 2, 3].map(() => ensureAgentVolume(docker.engine, AGENT_IMAGE, agentFiles)));
     expect(new Set(names).size).to.equal(1);
-    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, { ...options(), agentBundle: bundle });
+    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, { ...options(), agentFiles });
     const available = new Promise<void>((resolve) => host.whenAvailable(resolve));
     host.start();
     await available;

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Service } from "../../shared/service.ts";
+import type { AgentFiles } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
 import { channelOf } from "./channel-of.ts";
@@ -28,8 +29,7 @@ export interface SandboxHostOptions {
   worker: string;
   images: SandboxImages;
   agentImage: string;
-  /** The agent's bundle, dist/worker/agent/agent.cjs. */
-  agentBundle: Buffer;
+  agentFiles: AgentFiles;
   /** Holds a folder per sandbox; the same path on the engine's host. Short: a socket's path has 107 bytes at most. */
   runFolder: string;
   transport: AgentTransport | "auto";
@@ -201,11 +201,11 @@ export class SandboxHost implements Service {
 
   async #prepare(): Promise<Prepared> {
     const { engine } = this.deps;
-    const { agentImage, agentBundle, images } = this.options;
+    const { agentImage, agentFiles, images } = this.options;
     const { id: engineId } = await engine.info();
     await engine.imageId(images.reference(images.defaultName));
     const labels = { ...this.#labels(), [LABELS.engine]: engineId };
-    const agentVolume = await ensureAgentVolume(engine, agentImage, agentBundle, labels);
+    const agentVolume = await ensureAgentVolume(engine, agentImage, agentFiles, labels);
     await this.#signRunFolder();
     const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
     return { engineId, agentVolume, transport };

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import {
+  type CodeStopped,
   type DiffWorkspaceSchema,
   type FileChangeSchema,
   type FileContent,
@@ -13,10 +14,12 @@ import {
   type ReadChunksSchema,
   type ReadFileSchema,
   type ReadPartSchema,
+  type RunCodeSchema,
   type ScanTreeSchema,
   type SearchFilesSchema,
   type SearchResult,
   type SpawnSchema,
+  type StopCodeSchema,
   StreamKind,
   type TreeScan,
   type TreeUnpacked,
@@ -71,6 +74,19 @@ export interface ExitEvent {
   outOfMemory: boolean;
   /** Bytes of its output, from the start, that stand in its log file; 0 when there is none. */
   logBytes: number;
+  code: CodeEnd;
+}
+
+/** What code in an interpreter gave besides its output; without meaning for commands. */
+export interface CodeEnd {
+  /** The last expression's value as text; empty when it has none. */
+  result: string;
+  /** PNGs. */
+  images: Uint8Array[];
+  /** Images that were too many or too large. */
+  droppedImages: number;
+  /** The interpreter is gone, and with it all that its context held. */
+  isStateLost: boolean;
 }
 
 /** Called in order, never before the Spawn of the process was sent; output may come before `spawn()` resolves. */
@@ -101,6 +117,7 @@ export interface Resumption extends Claim {
   processes: { processId: string; recordedBytes: number }[];
 }
 
+export type CodeSpec = MessageInitShape<typeof RunCodeSchema> & { processId: string };
 export type SpawnSpec = MessageInitShape<typeof SpawnSchema> & { processId: string };
 
 /** One container with its agent: first in the pool, then a session's until `remove()`. */
@@ -130,12 +147,14 @@ export class Sandbox {
       onEvent: (event) => {
         if (event.case === "exited") {
           if (!this.#ledger.onExited(event.value)) return;
-          const { processId, durationMs, outputBytes, logBytes, $typeName: _, $unknown: __, ...exit } = event.value;
+          const { processId, durationMs, outputBytes, logBytes, $typeName: _, $unknown: __, ...rest } = event.value;
+          const { result, images, droppedImages, isStateLost, ...exit } = rest;
           this.#listener?.onExited(processId, {
             ...exit,
             durationMs: Number(durationMs),
             outputBytes: Number(outputBytes),
             logBytes: Number(logBytes),
+            code: { result, images: images.map(({ data }) => data), droppedImages, isStateLost },
           });
           return;
         }
@@ -222,14 +241,29 @@ export class Sandbox {
 
   /** Resolves with the main process's pid. @throws {ToolFailure} OUTCOME_UNKNOWN when the agent was lost meanwhile */
   async spawn(spec: SpawnSpec): Promise<number> {
-    this.#ledger.begin(spec.processId);
+    const body = { case: "spawn", value: spec } as const;
+    const request = () => this.#link.request(body, "spawned", SPAWN_TIMEOUT_MS, { isMutating: true });
+    return (await this.#begin(spec.processId, request)).pid;
+  }
+
+  /** Resolves when an interpreter has the code. Its output and end come as a process's. @throws as `spawn` */
+  async runCode(spec: CodeSpec): Promise<void> {
+    const body = { case: "runCode", value: spec } as const;
+    const request = () => this.#link.request(body, "codeStarted", SPAWN_TIMEOUT_MS, { isMutating: true });
+    await this.#begin(spec.processId, request);
+  }
+
+  async stopCode(request: MessageInitShape<typeof StopCodeSchema>): Promise<CodeStopped> {
+    const body = { case: "stopCode", value: request } as const;
+    return await this.#ask(this.#link.request(body, "codeStopped", KILL_TIMEOUT_MS, { isMutating: true }));
+  }
+
+  async #begin<T>(processId: string, request: () => Promise<T>): Promise<T> {
+    this.#ledger.begin(processId);
     try {
-      const reply = await this.#ask(
-        this.#link.request({ case: "spawn", value: spec }, "spawned", SPAWN_TIMEOUT_MS, { isMutating: true }),
-      );
-      return reply.pid;
+      return await this.#ask(request());
     } catch (error) {
-      if (!(error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")) this.#ledger.forget(spec.processId);
+      if (!(error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")) this.#ledger.forget(processId);
       throw error;
     }
   }

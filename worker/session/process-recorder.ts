@@ -4,6 +4,7 @@ import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { ProcessStatus } from "../../shared/records.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { CodeEnd } from "../sandbox/sandbox.ts";
 import type { OutputWindow } from "./output-window.ts";
 
 /** Output of one process that Redis keeps; older bytes go first. */
@@ -21,6 +22,8 @@ export interface ProcessEnd {
   outOfMemory: boolean;
   /** Bytes of its output, from the start, that stand in its log file; 0 when there is none. */
   logBytes: number;
+  /** Of code in an interpreter; absent for commands, and where nobody saw the end. */
+  code?: CodeEnd;
 }
 
 /** Of a process whose end nobody saw. */

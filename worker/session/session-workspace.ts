@@ -31,6 +31,16 @@ export interface CommandSpec {
   ptyColumns: number;
 }
 
+/** Code for an interpreter of the session. */
+export interface InterpreterSpec {
+  language: string;
+  context: string;
+  code: string;
+  reset: boolean;
+  /** 0 for none. */
+  timeoutMs: bigint;
+}
+
 export interface StartedProcess {
   end: Promise<ProcessEnd>;
   recorder: ProcessRecorder;
@@ -126,13 +136,28 @@ export class SessionWorkspace implements SandboxListener {
    * @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process
    */
   async spawn(callId: CallId, spec: CommandSpec, windows: Windows): Promise<StartedProcess> {
+    const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.spawn({ ...spec, processId });
+    return await this.#start(callId, begin, windows);
+  }
+
+  /** The run of the code is a process like another. @throws as `spawn` */
+  async runCode(callId: CallId, spec: InterpreterSpec, windows: Windows): Promise<StartedProcess> {
+    const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.runCode({ ...spec, processId });
+    return await this.#start(callId, begin, windows);
+  }
+
+  async #start(
+    callId: CallId,
+    begin: (sandbox: Sandbox, processId: ProcessId) => Promise<unknown>,
+    windows: Windows,
+  ): Promise<StartedProcess> {
     const processId = processIdOf(callId);
     const adopted = this.#adopted.get(processId);
     if (adopted) return follow(adopted, windows);
     const sandbox = await this.sandbox();
     const { recorder, end } = this.#follow(callId, windows);
     try {
-      await sandbox.spawn({ ...spec, processId });
+      await begin(sandbox, processId);
     } catch (error) {
       this.#live.delete(processId);
       // It may have started all the same: nothing that nobody follows shall go on.
@@ -219,6 +244,7 @@ export class SessionWorkspace implements SandboxListener {
       durationMs,
       outOfMemory: exit.outOfMemory,
       logBytes: exit.logBytes,
+      code: exit.code,
     };
     this.#end(processId as ProcessId, { status, ...end }, () => this.#sandbox?.ackExit(processId));
   }

@@ -27,16 +27,15 @@ export const readFile: Executor = async (args, { workspace }) => {
   const isImage = !isRaw && file.mime.startsWith("image/");
   if (isImage) file = await sandbox.readFile({ path, maxBytes: BigInt(MAX_FILE_BYTES), raw: true });
   const content = Buffer.from(file.content);
-  const inBase64 = isRaw || isImage;
+  const text = { content: content.toString(isRaw ? "base64" : "utf8"), encoding };
   return {
-    content: inBase64 ? content.toString("base64") : content.toString(),
-    encoding: inBase64 ? "base64" : "utf8",
+    ...(isImage ? { images: [{ mime: file.mime, data: content.toString("base64") }] } : text),
     total_lines: Number(file.totalLines),
     truncated: file.truncated,
     sha256: file.sha256,
     size_bytes: Number(file.sizeBytes),
     mime: file.mime,
-    ...(inBase64 || file.isUtf8
+    ...(isRaw || isImage || file.isUtf8
       ? {}
       : { lossy: true, notice: "Bytes that are no UTF-8 are shown as U+FFFD; encoding base64 has them." }),
   };

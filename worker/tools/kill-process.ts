@@ -1,7 +1,7 @@
 import { ToolFailure } from "../../shared/failure.ts";
 import { isProcessId } from "../../shared/ids.ts";
 import type { Executor } from "../session/owned-session.ts";
-import { describe } from "./run-command.ts";
+import { describe } from "./describe-process.ts";
 
 const ENDING = new Set(["SIGTERM", "SIGKILL"]);
 

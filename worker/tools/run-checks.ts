@@ -4,10 +4,10 @@ import { processIdOf } from "../../shared/ids.ts";
 import type { Executor } from "../session/owned-session.ts";
 import type { Checker, Diagnostic } from "./checks/checker.ts";
 import { type Choice, chooseCheckers } from "./checks/checkers.ts";
+import { describe } from "./describe-process.ts";
 import { runScript } from "./foreground.ts";
 import { findProject, type Project, toWorkdirPath, withinProject } from "./project/project.ts";
 import { ReportError, ReportFolder } from "./project/report-folder.ts";
-import { describe } from "./run-command.ts";
 
 const MAX_DIAGNOSTICS = 200;
 const MAX_MESSAGE = 1_000;

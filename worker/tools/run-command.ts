@@ -1,9 +1,7 @@
 import { OUTPUT_BYTES } from "../../shared/catalog/index.ts";
 import { processIdOf } from "../../shared/ids.ts";
-import { outputLogPath } from "../../shared/output-log-path.ts";
-import { OutputWindow } from "../session/output-window.ts";
 import type { Executor } from "../session/owned-session.ts";
-import type { ProcessEnd } from "../session/process-recorder.ts";
+import { describeEnded, outputWindows } from "./describe-process.ts";
 import { DEFAULT_TIMEOUT_MS, untilEnd } from "./foreground.ts";
 
 /** Wider than a terminal usually is: programs fold their lines less. */
@@ -21,16 +19,13 @@ interface RunArguments {
 }
 
 /** Runs a command to its end. A command that fails, times out or is killed is a normal result. */
-export const runCommand: Executor = async (rawArgs, context) => {
-  const { callId, workspace } = context;
+export const runCommand: Executor = async (rawArgs, call) => {
   const args = rawArgs as unknown as RunArguments;
-  const processId = processIdOf(callId);
-  const limit = args.max_output_bytes ?? OUTPUT_BYTES.default;
-  const windows = { stdout: new OutputWindow(limit), stderr: new OutputWindow(limit) };
+  const windows = outputWindows(args.max_output_bytes ?? OUTPUT_BYTES.default);
   const timeoutMs = args.timeout_ms ?? (args.background ? 0 : DEFAULT_TIMEOUT_MS);
   const terminal = args.pty ? terminalSize(args.env) : { rows: 0, columns: 0 };
-  const { end, recorder } = await workspace.spawn(
-    callId,
+  const started = await call.workspace.spawn(
+    call.callId,
     {
       command: args.command,
       cwd: args.cwd ?? "",
@@ -43,23 +38,10 @@ export const runCommand: Executor = async (rawArgs, context) => {
     },
     windows,
   );
-  if (args.background) return { status: "running", process_id: processId, next_cursor: recorder.cursor };
-
-  const ended = await untilEnd(end, context);
-  const isTruncated = windows.stdout.isTruncated || windows.stderr.isTruncated;
-  const sandbox = await workspace.sandbox();
-  const log = isTruncated && ended.logBytes > 0 ? outputLogPath(sandbox.workdir, processId) : undefined;
-  const rest = log ? `all of it is in ${log} (64 MiB at most)` : `read_process("${processId}") has the rest`;
-  return {
-    ...describe(ended),
-    stdout: windows.stdout.text(rest),
-    stderr: windows.stderr.text(rest),
-    truncated: isTruncated,
-    ...(log ? { log_path: log } : {}),
-    ...(windows.stdout.isLossy || windows.stderr.isLossy ? { lossy: true } : {}),
-    process_id: processId,
-    next_cursor: recorder.cursor,
-  };
+  if (args.background) {
+    return { status: "running", process_id: processIdOf(call.callId), next_cursor: started.recorder.cursor };
+  }
+  return await describeEnded(await untilEnd(started.end, call), windows, started, call);
 };
 
 /** As the command's own environment says it, where it does. */
@@ -70,17 +52,3 @@ const terminalSize = (env: Record<string, string> = {}): { rows: number; columns
 
 const sizeIn = (text: string | undefined): number | undefined =>
   text !== undefined && /^[1-9]\d{0,2}$/.test(text) ? Number(text) : undefined;
-
-export const describe = ({
-  status,
-  exitCode,
-  signal,
-  durationMs,
-  outOfMemory,
-}: ProcessEnd): Record<string, unknown> => ({
-  status,
-  exit_code: exitCode,
-  signal,
-  duration_ms: durationMs,
-  ...(outOfMemory ? { notice: "The session's memory limit was reached while it ran: processes were killed." } : {}),
-});

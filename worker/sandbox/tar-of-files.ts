@@ -1,7 +1,13 @@
 const BLOCK_BYTES = 512;
 
-/** A tar archive with one regular file that belongs to root. @see https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html (ustar) */
-export const tarWithFile = (name: string, content: Buffer, mode: number): Buffer => {
+/** A tar archive of regular files that belong to root. @see https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html (ustar) */
+export const tarOfFiles = (files: ReadonlyMap<string, Buffer>, mode: number): Buffer =>
+  Buffer.concat([
+    ...[...files].flatMap(([name, content]) => entry(name, content, mode)),
+    Buffer.alloc(2 * BLOCK_BYTES),
+  ]);
+
+const entry = (name: string, content: Buffer, mode: number): Buffer[] => {
   const header = Buffer.alloc(BLOCK_BYTES);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
   header.write(name, 0, 100);
@@ -16,5 +22,5 @@ export const tarWithFile = (name: string, content: Buffer, mode: number): Buffer
   const checksum = header.reduce((sum, byte) => sum + byte, 0);
   header.write(`${checksum.toString(8).padStart(6, "0")}\0 `, 148);
   const padding = Buffer.alloc((BLOCK_BYTES - (content.length % BLOCK_BYTES)) % BLOCK_BYTES);
-  return Buffer.concat([header, content, padding, Buffer.alloc(2 * BLOCK_BYTES)]);
+  return [header, content, padding];
 };
