@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { newCallId, newSessionId } from "../shared/ids.ts";
+import { type CheckpointId, newCallId, newCheckpointId, newSessionId } from "../shared/ids.ts";
 import { keys } from "../shared/redis/keys.ts";
 import { silentLog, useRedis } from "../test/support/use-redis.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
@@ -44,6 +44,14 @@ describe("RecordSweeper", () => {
     const left = await server.redis.keys("cg:{*");
     expect(left).to.have.length(2);
     expect(left.every((key) => key.includes(there))).to.equal(true);
+  });
+
+  it("keeps the checkpoints of a session that is gone", async () => {
+    const gone = newSessionId();
+    const checkpoint = keys.checkpoint(gone, newCheckpointId(gone) as CheckpointId);
+    await server.redis.hset(checkpoint, "name", "kept");
+    await sweep();
+    expect(await server.redis.exists(checkpoint)).to.equal(1);
   });
 
   it("takes sessions that are gone out of a principal's index, unless they are about to be made", async () => {

@@ -6,7 +6,7 @@ import { noCheckpoint, type Records, type SessionRecord } from "../../shared/rec
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { LaneCalls } from "../calls/lane-calls.ts";
-import type { SessionResolver } from "../calls/session-resolver.ts";
+import { type SessionResolver, sessionNotFound } from "../calls/session-resolver.ts";
 
 type Structured = Record<string, unknown>;
 
@@ -16,9 +16,11 @@ export class CheckpointTools {
     private readonly deps: { records: Records; scripts: SessionScripts; resolver: SessionResolver; lane: LaneCalls },
   ) {}
 
+  /** Also those of a session that is over: they outlive it. */
   async list({ session_id, limit }: { session_id?: string; limit: number }, caller: Caller): Promise<Structured> {
-    if (session_id !== undefined && !isSessionId(session_id)) return { checkpoints: [], truncated: false };
+    if (session_id !== undefined && !isSessionId(session_id)) throw sessionNotFound(session_id);
     const found = await this.deps.records.checkpointsOf(caller.principal, session_id);
+    if (session_id !== undefined && found.length === 0) await this.deps.resolver.record(session_id, caller);
     return {
       checkpoints: found.slice(0, limit).map(({ id, sessionId, name, files, bytes, createdAt }) => ({
         checkpoint_id: id,

@@ -74,6 +74,7 @@ export const keys = {
 /** To whom a key belongs; "" when it is none of that kind. */
 export const keyOwner = {
   session: (key: string): string => /^cg:\{(ses_[0-9a-z]+)\}/.exec(key)?.[1] ?? "",
+  isCheckpoint: (key: string): boolean => /^cg:\{ses_[0-9a-z]+\}:k:/.test(key),
   worker: (key: string): string => /^cg:worker:(w_[0-9a-z]+)/.exec(key)?.[1] ?? "",
   isPrincipalIndex: (key: string): boolean => /^cg:principal:.*:sessions$/.test(key),
 } as const;
