@@ -135,10 +135,11 @@ export class SessionCheckpoints {
     const { durability, id } = this.session;
     if (durability === "none" || !this.#isDirty || this.#running.size > 0) return;
     if (performance.now() < this.#restsUntil) return;
-    this.#restsUntil = Number.POSITIVE_INFINITY; // until it ended
+    this.#restsUntil = Number.POSITIVE_INFINITY; // until it ended, or a call did meanwhile
     try {
       await this.deps.turnstile.pass(() => this.#inTurn(() => this.#take({})));
-      this.#restsUntil = performance.now() + (this.#isDirty ? MOVING_MS : 0);
+      const rest = this.#isDirty ? MOVING_MS : 0;
+      if (this.#restsUntil === Number.POSITIVE_INFINITY) this.#restsUntil = performance.now() + rest;
     } catch (err) {
       this.#restsUntil = performance.now() + RETRY_MS;
       if (!(err instanceof FencedError)) this.deps.log.warn({ err, session: id }, "a session's files were not stored");
@@ -161,7 +162,8 @@ export class SessionCheckpoints {
     const { deps, session } = this;
     const sandbox = await this.workspace.sandbox();
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
-    const covered = others.length > 0 ? Math.min(...others) - 1 : this.#started;
+    const started = this.#started;
+    const covered = others.length > 0 ? Math.min(...others) - 1 : started;
     const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
     if (this.#hasPointer && this.#lineage.layers.length === 0) await this.#resume();
     const written = await writeCheckpoint(sandbox, deps.store, this.#lineage);
@@ -169,7 +171,7 @@ export class SessionCheckpoints {
     const record = isNew ? toRecord(session, written, name, covered) : undefined;
     await this.#point(record, { covered, isMoving, undone });
     this.#lineage.advance(written);
-    this.#isDirty = isMoving;
+    this.#isDirty = isMoving || this.#started > started; // what began meanwhile may have come after the scan
     return record;
   }
 
