@@ -383,6 +383,40 @@ describe("SessionScripts", () => {
       expect((await records.call(sid, waiting))?.state).to.equal("session_reset");
     });
 
+    it("says of a loss that nobody was told of yet, too, that something is gone", async () => {
+      const lease = await claimed();
+      await changed(lease);
+      await point(lease, 1);
+      await changed(lease);
+      await scripts.lose(sid, lease.epoch, LOSS);
+      const next = { worker: WORKER, epoch: await scripts.claim(sid, WORKER) };
+      const { id } = await point(next, 2);
+      await scripts.lose(sid, next.epoch, LOSS);
+      expect(await server.redis.hget(keys.session(sid), "notice"), "nothing was lost this time")
+        .to.include(id)
+        .and.to.include("what was changed after it is gone");
+    });
+
+    it("says that something is gone though an earlier loss, of nothing, was not told", async () => {
+      const lease = await claimed();
+      await changed(lease);
+      await point(lease, 1);
+      await scripts.lose(sid, lease.epoch, LOSS);
+      const next = { worker: WORKER, epoch: await scripts.claim(sid, WORKER) };
+      await queued("write_file");
+      await scripts.next(sid, next);
+      await scripts.lose(sid, next.epoch, LOSS);
+      expect(await server.redis.hget(keys.session(sid), "notice")).to.include("what was changed after it is gone");
+    });
+
+    it("for a session that stands already changes nothing of it", async () => {
+      const lease = await claimed();
+      await point(lease, 0);
+      await scripts.pinCheckpoint(sid, newCheckpointId(sid), fields());
+      expect(await server.redis.ttl(keys.checkpoints(sid))).to.equal(-1);
+      expect(await records.checkpoints(sid)).to.have.length(1);
+    });
+
     it("is pointed to by its owner only, and sent twice it stands once", async () => {
       const lease = await claimed();
       const to = { covered: 0, isMoving: false, undone: 0, fields: fields() };

@@ -48,13 +48,17 @@ redis.call('HSET', S, 'owner', owner, 'state', state, 'covered', mutations, 'mov
 redis.call('HDEL', S, 'container') -- whoever finds that container knows that it is nobody's
 if is_used then
   local rest = ': its files and processes are gone.'
+  local CHANGES_GONE = 'what was changed after it is gone'
   if has_checkpoint then
+    -- A loss that nobody was told of yet is part of this one.
+    local untold = redis.call('HGET', S, 'notice')
+    local is_behind = is_anything_lost or (untold and string.find(untold, CHANGES_GONE, 1, true))
     rest = ': its files are as in checkpoint ' .. k[1] .. ' of ' .. k[2] .. ', ' ..
-      (is_anything_lost and 'what was changed after it is gone' or 'which holds all that calls had changed') ..
+      (is_behind and CHANGES_GONE or 'which holds all that calls had changed') ..
       '; its processes and interpreter states are gone.'
   else
     redis.call('HSET', S, 'used', 0)
   end
-  redis.call(has_checkpoint and 'HSETNX' or 'HSET', S, 'notice', notice .. rest) -- one that nobody was told yet still holds
+  redis.call('HSET', S, 'notice', notice .. rest)
 end
 return redis.call('HINCRBY', S, 'epoch', 1)
