@@ -70,10 +70,10 @@ export class PlacementConsumer implements Service {
     await this.deps.placement.forget(this.options.worker);
   }
 
-  /** Puts a session in line for another worker, however many wait: it was promised to somebody before. */
+  /** Puts a session in line for another worker, before new ones and however many wait: it was somebody's before. */
   async giveBack(sid: SessionId, principal: string): Promise<void> {
     const { redis, placement } = this.deps;
-    await placement.enqueue(sid, principal, Number.MAX_SAFE_INTEGER);
+    await placement.enqueue(sid, principal, 0, true);
     const queue = new Queue<Doorbell>(PLACE_QUEUE, { ...queueOptions, connection: redis });
     await queue.add("place", {}, jobOptions);
     await queue.close();

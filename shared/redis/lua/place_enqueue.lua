@@ -18,6 +18,7 @@ if returns ~= '1' and (waiting >= 2 * most or (waiting >= most and redis.call('L
 -- The fraction keeps the order of those that come within one millisecond.
 redis.call('ZADD', P .. ':waiting', t + redis.call('INCR', P .. ':seq') % 1000 / 1000, sid)
 if returns == '1' then
+  redis.call('LREM', P .. ':returning', 0, sid) -- one whose wait was over stands there still
   redis.call('RPUSH', P .. ':returning', sid)
   return redis.call('ZRANK', P .. ':waiting', sid) + 1
 end
