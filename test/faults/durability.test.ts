@@ -9,8 +9,18 @@ import { begin, connectModern, failureOf, type ToolClient } from "../support/too
 import { removeContainer, useCluster } from "../support/use-cluster.ts";
 import { useS3 } from "../support/use-s3.ts";
 
+/** Without a state folder no other worker takes the containers of a killed one over. */
+const LOST_WITH_WORKER = { STATE_DIR: "" };
+
 describe("What a session's files survive", () => {
-  const settings = { LEASE_MS: "3000", BEAT_MS: "500", CHECKPOINT_QUIET_MS: "200", POOL_SIZE: "1", SWEEP_MS: "500" };
+  const settings = {
+    LEASE_MS: "3000",
+    BEAT_MS: "500",
+    CHECKPOINT_QUIET_MS: "200",
+    POOL_SIZE: "1",
+    SWEEP_MS: "500",
+    ...LOST_WITH_WORKER,
+  };
   const cluster = useCluster(settings);
   const killed: unknown[] = [];
   let client: ToolClient;

@@ -69,12 +69,13 @@ export class RunnerSupply {
   #runnerOf(line: string): Runner | undefined {
     const [word, ...fields] = line.split(" ");
     if (word !== "runner") return undefined;
-    const [pid, control, reply, stdin, stdout, stderr, to, from] = fields.map(Number) as [
-      ...[number, number, number, number],
-      ...[number, number, number, number],
+    const [pid, control, reply, stdin, stdout, stderr, to, from, child] = fields.map(Number) as [
+      ...[number, number, number],
+      ...[number, number, number],
+      ...[number, number, number],
     ];
     try {
-      return new Runner({ pid, control, reply, stdin, stdout, stderr, to, from }, this.#living);
+      return new Runner({ pid, control, reply, stdin, stdout, stderr, to, from, child }, this.#living);
     } catch {
       return undefined;
     }

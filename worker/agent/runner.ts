@@ -50,6 +50,8 @@ export interface RunnerFds {
   /** Of the channel that a command may get. */
   to: number;
   from: number;
+  /** Pid of the process that becomes the command, where it gets no terminal. */
+  child: number;
 }
 
 /**
@@ -62,6 +64,7 @@ export class Runner {
   readonly #outputs: { stdout: Socket; stderr: Socket };
   #listener: RunnerListener | undefined;
   #isGone = false;
+  #hasReplied = false;
   #text = "";
 
   /**
@@ -120,6 +123,7 @@ export class Runner {
   }
 
   #onLine(line: string): void {
+    this.#hasReplied = true;
     const [word, ...fields] = line.split(" ");
     const [a, b] = fields.map(Number) as [number, number];
     if (word === "started") this.#listener?.onStarted(a);
@@ -132,6 +136,8 @@ export class Runner {
     this.#isGone = true;
     this.living.delete(this.pid);
     this.#control.destroy();
+    // Its command, which has the request, may have killed it before it could say that the command runs.
+    if (!this.#hasReplied) this.#listener?.onStarted(this.fds.child);
     if (!this.#listener) for (const output of Object.values(this.#outputs)) output.destroy();
     this.#listener?.onGone();
   }

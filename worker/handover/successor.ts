@@ -77,7 +77,7 @@ export class Successor {
   }
 
   async #takeFrom(former: string): Promise<void> {
-    const { redis, queueRedis, log } = this.deps;
+    const { redis, queueRedis, host, log } = this.deps;
     const sessions = (await redis.smembers(keys.workerSessions(former))) as SessionId[];
     let taken = 0;
     const takeNext = async (): Promise<void> => {
@@ -85,6 +85,7 @@ export class Successor {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, takeNext));
     await endWorker(former, redis, queueRedis);
+    await host.removeLeftBy(former);
     log.info({ former, sessions: taken }, "sessions of the last worker are taken over");
   }
 

@@ -133,11 +133,11 @@ static void supervise(char **cmd) {
 /*
  * The agent keeps one runner waiting. Each is forked here, from a small process, because a fork of the agent itself blocks
  * it for more than a millisecond. On fd 3, a socket, `serve` reads a byte a runner, and the runner
- *   says  "runner PID CONTROL REPLY IN OUT ERR TO FROM\n"
+ *   says  "runner PID CONTROL REPLY IN OUT ERR TO FROM CHILD\n"
  *                                  the agent opens /proc/PID/fd/N of each: its ends of two pipes for what follows, of the
  *                                  command's stdin, stdout and stderr, and of a channel that a command may get as its fds
  *                                  3 (reads what went to TO) and 4. Pipes and no sockets, because programs open
- *                                  /dev/stdout.
+ *                                  /dev/stdout. CHILD is the process that will be the command.
  *                                  or "none\n" where the session is at its limit of processes.
  *   reads one request (CONTROL)    u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
  *                                  cwd, argv, environment, every string with its NUL. With FLAG_TERMINAL the flags hold
@@ -372,8 +372,8 @@ static int run(void) {
     if (child == 0) await_request(&ends, status[1]);
     close(status[1]);
     char hello[128];
-    int n = snprintf(hello, sizeof hello, "runner %d %d %d %d %d %d %d %d\n", getpid(), control[1], reply[0], in[1], out[0],
-                     err[0], to[1], from[0]);
+    int n = snprintf(hello, sizeof hello, "runner %d %d %d %d %d %d %d %d %d\n", getpid(), control[1], reply[0], in[1], out[0],
+                     err[0], to[1], from[0], child);
     if (write(SERVER_FD, child < 0 ? NONE : hello, child < 0 ? sizeof NONE - 1 : (size_t)n) < 0 || child < 0) return 0;
     close(SERVER_FD);
 

@@ -160,6 +160,13 @@ export class SandboxHost implements Service {
     return ids.size;
   }
 
+  /** Removes what a worker made that has ended and whose sessions are taken over: nobody will hand its pool out. */
+  async removeLeftBy(former: string): Promise<void> {
+    const labels = { [LABELS.deployment]: this.options.deployment, [LABELS.worker]: former };
+    const left = (await this.deps.engine.list(labels)).filter((id) => !this.holds(id));
+    await Promise.all(left.map((id) => this.deps.engine.remove(id)));
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
     for (let retryMs = RETRY_FIRST_MS; !signal.aborted; ) {
       try {
