@@ -29,6 +29,8 @@ import { Engine } from "./sandbox/engine.ts";
 import { SandboxHost } from "./sandbox/sandbox-host.ts";
 import { SandboxImages } from "./sandbox/sandbox-images.ts";
 import { SandboxPool } from "./sandbox/sandbox-pool.ts";
+import { ContainerProvider } from "./session/container-provider.ts";
+import { ContainerRemoval } from "./session/container-removal.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
@@ -118,7 +120,7 @@ export class Worker implements Service {
     this.#pool = pool;
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
-    const facts = { worker, defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
+    const facts = { defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
     const checkpointStore = new CheckpointStore(
       openObjectStore(config.CHECKPOINT_STORE, { region: config.S3_REGION, endpoint: config.S3_ENDPOINT }),
       async () => {
@@ -135,8 +137,10 @@ export class Worker implements Service {
     const beats = new Beats({ redis, load, isAvailable, onBeat, log }, beatOptions);
     this.#beats = beats;
     const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
-    const keeping = { redis, scripts, beats, pool, recovery, executors, log, onRoom, onGivenBack };
-    const keeper = new SessionKeeper(keeping, facts);
+    const removal = new ContainerRemoval(log);
+    const containers = new ContainerProvider({ redis, scripts, beats, pool, recovery, removal, log }, facts);
+    const keeping = { redis, scripts, beats, containers, removal, recovery, executors, log, onRoom, onGivenBack };
+    const keeper = new SessionKeeper(keeping, worker);
     this.#keeper = keeper;
     const guard = new LeaseGuard(
       { beats, sessions: () => keeper.sessions(), giveUp: (session) => keeper.giveUp(session), log },

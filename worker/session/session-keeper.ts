@@ -1,28 +1,25 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
-import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
 import { PeriodicService } from "../../shared/periodic-service.ts";
-import { isFinalState, type ProcessRecord, Records, type SessionRecord } from "../../shared/records.ts";
+import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
+import type { ContainerProvider } from "./container-provider.ts";
+import type { ContainerRemoval } from "./container-removal.ts";
+import { ForgottenSessions } from "./forgotten-sessions.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
-import { fillWindows } from "./recorded-output.ts";
 import { SessionWorkspace } from "./session-workspace.ts";
 
 /** How often lanes are read although nobody rang, and how often idle sessions are looked for. */
 const READ_LANES_MS = 1_000;
 const EXPIRE_EVERY_PASSES = 5;
-/** How long a session waits for a Docker engine that went away. */
-const ENGINE_WAIT_MS = 45_000;
-const RETRY_MS = 500;
 
 const outcomeOf = (failure: ToolFailure): string => JSON.stringify({ failure: failure.toRecord() });
 const CLOSED = outcomeOf(new ToolFailure("SESSION_NOT_FOUND", "The session was closed before the call ended"));
@@ -40,15 +37,18 @@ export class SessionKeeper extends PeriodicService {
   readonly #releasing = new Set<OwnedSession>();
   readonly #starting = new Set<OwnedSession>();
   readonly #givenUp = new WeakSet<OwnedSession>();
-  readonly #unremoved = new Set<Sandbox>();
+  /** Being taken over with their containers. */
+  readonly #resuming = new Set<SessionId>();
+  readonly #forgotten: ForgottenSessions;
   #passes = 0;
 
   constructor(
     private readonly deps: {
       redis: Redis;
       scripts: SessionScripts;
-      beats: Pick<Beats, "mayStart" | "vouch">;
-      pool: SandboxPool;
+      beats: Pick<Beats, "mayStart">;
+      containers: ContainerProvider;
+      removal: ContainerRemoval;
       recovery: Recovery;
       executors: ReadonlyMap<string, Executor>;
       log: Logger;
@@ -57,10 +57,14 @@ export class SessionKeeper extends PeriodicService {
       /** Puts a session in line for another worker. */
       onGivenBack: (sid: SessionId, principal: string) => Promise<void>;
     },
-    private readonly options: { worker: string; defaultImage: string; diskMb: number; pids: number },
+    private readonly worker: string,
   ) {
     super("session keeper", READ_LANES_MS, deps.log);
     this.#records = new Records(deps.redis);
+    const { redis, scripts, log } = deps;
+    const isKnown = (sid: SessionId): boolean => this.#sessions.has(sid) || this.#resuming.has(sid);
+    const adopt = (sid: SessionId, epoch: number): Promise<void> => this.adopt(sid, epoch);
+    this.#forgotten = new ForgottenSessions({ redis, scripts, log, isKnown, adopt }, worker);
   }
 
   get size(): number {
@@ -89,37 +93,26 @@ export class SessionKeeper extends PeriodicService {
   /** Takes in a session that was claimed in `epoch`: gives it a container and starts what waits in its lane. */
   async adopt(sid: SessionId, epoch: number): Promise<void> {
     const record = await this.#records.session(sid);
-    if (record?.owner !== this.options.worker || record.epoch !== epoch) return;
+    if (record?.owner !== this.worker || record.epoch !== epoch) return;
     if (this.#sessions.get(sid)?.lease.epoch !== epoch) this.#hold(record); // else it was handed to us twice
   }
 
   /** Goes on with a session that an earlier worker of this host had, in its container. @param record as it is in the new epoch */
   async resume(record: SessionRecord, sandbox: Sandbox): Promise<void> {
-    const { id: sid, env, memoryMb, cpus, agentBoot } = record;
     const session = this.#make(record);
-    const { workspace } = session;
+    this.#resuming.add(record.id);
     try {
-      const detached = await this.#records.detachedCalls(sid);
-      const running = await this.#records.openProcesses(sid);
-      await this.#adoptProcesses(session, [...running, ...(await this.#endedProcesses(sid, detached))]);
-      workspace.hold(sandbox);
-      workspace.provide(sandbox);
-      const processes = running.map(({ id, bytes }) => ({ processId: id, recordedBytes: bytes }));
-      const epoch = BigInt(session.lease.epoch);
-      const claim = { sessionId: sid, epoch, env, memoryMb, cpus, vouch: this.deps.beats.vouch, listener: workspace };
-      const unknown = await sandbox.resume({ ...claim, agentBoot, processes });
-      for (const id of unknown as ProcessId[]) {
-        workspace.disown(id, (await this.#records.callState(sid, callIdOf(id))) === "running");
-      }
-      await this.deps.scripts.ready(sid, session.lease, { agent_boot: sandbox.agentBoot });
-      this.#sessions.set(sid, session); // not before: whoever rings starts what nobody seems to have started
+      const detached = await this.deps.containers.resume(record, session, sandbox);
+      this.#sessions.set(record.id, session); // not before: whoever rings starts what nobody seems to have started
       if (sandbox.death) throw new Error("its container died meanwhile");
       session.takeUp(detached);
       void session.ring();
     } catch (err) {
-      this.log.warn({ err, session: sid }, "a session's container could not be taken over");
-      this.#sessions.set(sid, session);
+      this.log.warn({ err, session: record.id }, "a session's container could not be taken over");
+      this.#sessions.set(record.id, session);
       void this.#replace(session, "exited");
+    } finally {
+      this.#resuming.delete(record.id);
     }
   }
 
@@ -170,7 +163,7 @@ export class SessionKeeper extends PeriodicService {
     const notice = lostNotice("its worker was taken out of service");
     const to = { owner: "", state: "queued" as const, notice, ...LOST };
     if ((await scripts.lose(session.id, session.lease.epoch, to)) > 0) await onGivenBack(session.id, principal ?? "");
-    await this.#remove(session.workspace.container);
+    await this.deps.removal.remove(session.workspace.container);
     this.#drop(session);
   }
 
@@ -184,14 +177,17 @@ export class SessionKeeper extends PeriodicService {
     this.#releasing.add(session);
     session.end();
     try {
-      await this.#remove(session.workspace.container);
+      await this.deps.removal.remove(session.workspace.container);
       const principal = (await this.deps.redis.hget(keys.session(sid), "principal")) ?? "";
       await this.deps.scripts.release(sid, session.lease.epoch, { outcome: CLOSED, ...end });
       await this.deps.redis.zrem(keys.principalSessions(principal), sid);
+      this.#drop(session);
+    } catch (error) {
+      this.#unhold(session); // it is found as forgotten, and ended or begun anew
+      throw error;
     } finally {
       this.#releasing.delete(session);
     }
-    this.#drop(session);
   }
 
   #hold(record: SessionRecord): void {
@@ -205,29 +201,11 @@ export class SessionKeeper extends PeriodicService {
     void session.ring();
   }
 
-  /** Nothing that an earlier owner recorded of a process is asked of the agent again. */
-  async #adoptProcesses({ workspace }: OwnedSession, processes: ProcessRecord[]): Promise<void> {
-    for (const process of processes) {
-      const lastId = await this.#records.lastOutputId(workspace.id, callIdOf(process.id));
-      const fill = (windows: Parameters<typeof fillWindows>[3]): Promise<void> =>
-        fillWindows(this.#records, workspace.id, process.id, windows);
-      if (process.status === "running") workspace.adopt(process, lastId, fill);
-      else workspace.adoptEnd(process, lastId, fill);
-    }
-  }
-
-  /** Processes that ended while the calls that wait for them, in the lane or out of it, have not. */
-  async #endedProcesses(sid: SessionId, detached: CallId[]): Promise<ProcessRecord[]> {
-    const open = [...(await this.deps.redis.lrange(keys.lane(sid), 0, -1)), ...detached] as CallId[];
-    const found = await Promise.all(open.map((callId) => this.#records.process(sid, processIdOf(callId))));
-    return found.filter((process) => process !== undefined && process.status !== "running") as ProcessRecord[];
-  }
-
   #make(record: SessionRecord): OwnedSession {
     const { scripts, executors, beats, log } = this.deps;
     const records = this.#records;
     const mayStart = (): boolean => beats.mayStart;
-    const lease = { worker: this.options.worker, epoch: record.epoch };
+    const lease = { worker: this.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
     const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
@@ -238,46 +216,15 @@ export class SessionKeeper extends PeriodicService {
   }
 
   async #provide(record: SessionRecord, session: OwnedSession): Promise<void> {
-    const { scripts, beats, recovery, log } = this.deps;
-    let sandbox: Sandbox | undefined;
     try {
-      const image = record.image || this.options.defaultImage;
-      const { memoryMb, cpus, env, id: sessionId } = record;
-      const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
-      const { workdir, containerId, agentBoot } = await recovery.inTurn(record, async () => {
-        sandbox = await this.#takeSandbox(session, image);
-        session.workspace.hold(sandbox);
-        await sandbox.claim({ ...claim, vouch: beats.vouch, listener: session.workspace });
-        await recovery.fill(sandbox, record, session.checkpoints);
-        return sandbox;
-      });
-      const { diskMb, pids } = this.options;
-      const container = { container: containerId, agent_boot: agentBoot };
-      await scripts.ready(record.id, session.lease, { workdir, image, disk_mb: diskMb, pids, ...container });
-      if (!this.#isHeld(session)) throw new Error("the session was lost while its container was made ready");
-      if (sandbox) session.workspace.provide(sandbox);
+      await this.deps.containers.provide(record, session, () => this.#isHeld(session));
     } catch (error) {
-      log.error({ err: error, session: record.id }, "a session got no container");
+      this.log.error({ err: error, session: record.id }, "a session got no container");
       session.workspace.fail(error);
-      void this.#remove(sandbox);
       if (!this.#isHeld(session)) return; // it goes on in another epoch
       await this.release(record.id, { outcome: outcomeOf(toFailure(error)) }).catch((err: unknown) =>
-        log.error({ err, session: record.id }, "a session without a container could not be ended"),
+        this.log.error({ err, session: record.id }, "a session without a container could not be ended"),
       );
-    }
-  }
-
-  /** Waits out an engine that is away: sessions that are to go on in a fresh container do not end for that. */
-  async #takeSandbox(session: OwnedSession, image: string): Promise<Sandbox> {
-    const until = performance.now() + ENGINE_WAIT_MS;
-    for (;;) {
-      try {
-        return await this.deps.pool.take(image);
-      } catch (error) {
-        const isAway = error instanceof ToolFailure && error.code === "SANDBOX_UNAVAILABLE";
-        if (!isAway || performance.now() > until || !this.#isHeld(session)) throw error;
-        await sleep(RETRY_MS, undefined, { ref: false });
-      }
     }
   }
 
@@ -291,16 +238,16 @@ export class SessionKeeper extends PeriodicService {
     const { scripts, log } = this.deps;
     session.end();
     log.warn({ session: session.id, reason }, "a session's container died");
-    void this.#remove(session.workspace.container);
+    void this.deps.removal.remove(session.workspace.container);
     try {
       const why = REASONS[reason] ?? "it failed";
-      const to = { owner: this.options.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
+      const to = { owner: this.worker, state: "starting" as const, notice: lostNotice(why), ...LOST };
       const epoch = await scripts.lose(session.id, session.lease.epoch, to);
       if (epoch > 0) await this.adopt(session.id, epoch);
       else this.#drop(session);
     } catch (err) {
-      log.error({ err, session: session.id }, "a session could not be replaced");
-      this.#drop(session);
+      log.error({ err, session: session.id }, "a session could not be replaced; it is tried again");
+      this.#unhold(session);
     }
   }
 
@@ -310,26 +257,19 @@ export class SessionKeeper extends PeriodicService {
     this.deps.log.warn({ session: session.id }, "a session is no longer ours; its container is removed");
     session.end();
     this.#drop(session);
-    await this.#remove(session.workspace.container);
+    await this.deps.removal.remove(session.workspace.container);
   }
 
   #drop(session: OwnedSession): void {
-    if (this.#sessions.get(session.id) !== session) return;
-    this.#sessions.delete(session.id);
-    this.deps.redis.srem(keys.workerSessions(this.options.worker), session.id).catch(() => {}); // a stale entry does no harm
-    this.deps.onRoom();
+    if (!this.#unhold(session)) return;
+    this.deps.redis.srem(keys.workerSessions(this.worker), session.id).catch(() => {}); // a stale entry does no harm
   }
 
-  /** What cannot be removed now is tried again with every look for idle sessions. */
-  async #remove(sandbox: Sandbox | undefined): Promise<void> {
-    if (!sandbox) return;
-    try {
-      await sandbox.remove();
-      this.#unremoved.delete(sandbox);
-    } catch (err) {
-      this.#unremoved.add(sandbox);
-      this.deps.log.warn({ err, container: sandbox.containerId }, "a container was not removed; it is tried again");
-    }
+  #unhold(session: OwnedSession): boolean {
+    if (!this.#isHeld(session)) return false;
+    this.#sessions.delete(session.id);
+    this.deps.onRoom();
+    return true;
   }
 
   /** Doorbells may be lost: every lane is read each second, and doorbells whose call ended elsewhere are let go. */
@@ -348,13 +288,15 @@ export class SessionKeeper extends PeriodicService {
         if (isExpiryPass && (await this.deps.scripts.expire(session.id, session.lease))) this.#releaseIdle(session);
       }),
     );
-    if (isExpiryPass) for (const sandbox of this.#unremoved) void this.#remove(sandbox);
+    if (!isExpiryPass) return;
+    this.deps.removal.tryAgain();
+    await this.#forgotten.look();
   }
 
   /** Whoever took us for dead may have removed the list, by which others find our sessions when we die. */
   async #listSessions(): Promise<void> {
     const held = [...this.#sessions.keys()];
-    if (held.length > 0) await this.deps.redis.sadd(keys.workerSessions(this.options.worker), ...held);
+    if (held.length > 0) await this.deps.redis.sadd(keys.workerSessions(this.worker), ...held);
   }
 
   /** Not awaited: a removal that hangs must not keep the other lanes from being read. */

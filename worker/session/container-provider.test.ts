@@ -1,0 +1,64 @@
+import { expect } from "chai";
+import { newCallId, newSessionId } from "../../shared/ids.ts";
+import { Records } from "../../shared/records.ts";
+import { keys } from "../../shared/redis/keys.ts";
+import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { useDocker } from "../../test/support/use-docker.ts";
+import { silentLog, useRedis } from "../../test/support/use-redis.ts";
+import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { FolderStore } from "../checkpoint/folder-store.ts";
+import { Recovery } from "../checkpoint/recovery.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { VOUCHED_FOR_EVER } from "../sandbox/vouch.ts";
+import { ContainerProvider } from "./container-provider.ts";
+import { ContainerRemoval } from "./container-removal.ts";
+import { OwnedSession } from "./owned-session.ts";
+import { SessionWorkspace } from "./session-workspace.ts";
+
+describe("ContainerProvider", () => {
+  const server = useRedis();
+  const docker = useDocker();
+
+  /** A claimed session, and what gives it a container; `spoil` gets each one before it is made ready. */
+  const start = async (spoil: (sandbox: Sandbox, count: number) => Promise<void>) => {
+    const { redis } = server;
+    const [scripts, records, sid] = [new SessionScripts(redis), new Records(redis), newSessionId()];
+    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
+    await scripts.open(sid, create, { principal: "ann", memory_mb: 256, cpus: 1, idle_ms: 60_000, env: "{}" });
+    const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
+    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
+    const recovery = new Recovery({ redis, scripts, store, log: silentLog }, { durability: "none", quietMs: 0 });
+    const record = (await records.session(sid))!;
+    const checkpoints = recovery.checkpointsOf(record, lease, workspace);
+    const rest = { executors: new Map(), mayStart: () => true, log: silentLog, onFenced: () => {} };
+    const session = new OwnedSession({ scripts, records, ...rest }, sid, lease, workspace, checkpoints);
+    let count = 0;
+    const take = async (): Promise<Sandbox> => {
+      const sandbox = await docker.host.create();
+      await spoil(sandbox, ++count);
+      return sandbox;
+    };
+    const removal = new ContainerRemoval(silentLog);
+    const deps = { redis, scripts, beats: { vouch: VOUCHED_FOR_EVER }, pool: { take }, recovery, removal };
+    const provider = new ContainerProvider({ ...deps, log: silentLog }, { defaultImage: "", diskMb: 64, pids: 64 });
+    return { sid, session, provide: () => provider.provide(record, session, () => true) };
+  };
+  const lose = async ({ containerId }: Sandbox): Promise<void> => await docker.engine.remove(containerId);
+
+  it("makes another container when one is lost while it is made ready", async () => {
+    const { sid, session, provide } = await start(async (sandbox, count) => {
+      if (count === 1) await lose(sandbox);
+    });
+    await provide();
+    const { containerId } = await session.workspace.sandbox();
+    expect(await docker.containers()).to.deep.equal([containerId]);
+    expect(await server.redis.hmget(keys.session(sid), "state", "container")).to.deep.equal(["ready", containerId]);
+    await session.container?.remove();
+  });
+
+  it("gives up when one after the other is lost", async () => {
+    const { provide } = await start(lose);
+    expect(await provide().catch((error) => error.code)).to.equal("SANDBOX_UNAVAILABLE");
+  });
+});
