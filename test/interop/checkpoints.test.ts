@@ -69,6 +69,8 @@ describe("Checkpoints", () => {
     await run("echo kept > kept", { session_id: first });
     const { checkpoint_id } = await call("create_checkpoint", { session_id: first });
     await call("close_session", { session_id: first });
+    const { checkpoints } = await call("list_checkpoints", { session_id: first });
+    expect((checkpoints as Structured[]).map((one) => one.checkpoint_id)).to.include(checkpoint_id);
     const made = await client.call("create_session", { from_checkpoint: checkpoint_id });
     const second = made.structured.session_id;
     expect(await run("cat kept", { session_id: second })).to.equal("kept\n");
@@ -80,6 +82,7 @@ describe("Checkpoints", () => {
     for (const checkpoint_id of ["x", "ckpt_0000000000000000_00000000", "../../etc", "call_0000000000000000_00000000"])
       for (const name of ["restore_checkpoint", "delete_checkpoint", "fork_session"])
         expect(await codeOf(name, { checkpoint_id }), name).to.equal("NOT_FOUND");
-    expect((await call("list_checkpoints", { session_id: "x" })).checkpoints).to.deep.equal([]);
+    for (const unknown of ["x", "ses_0000000000000000"])
+      expect(await codeOf("list_checkpoints", { session_id: unknown })).to.equal("SESSION_NOT_FOUND");
   });
 });
