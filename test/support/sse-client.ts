@@ -16,6 +16,9 @@ export const connectSse = async (url: string): Promise<ToolClient> => {
     remember(version);
   };
   await client.connect(transport);
+  // This SDK handles an answer before a notification that came right before it in one chunk, and so drops the latter.
+  const deliver = transport.onmessage;
+  transport.onmessage = (message) => void setImmediate(() => deliver?.(message));
   return {
     protocol,
     cancelsByAbort: true,
