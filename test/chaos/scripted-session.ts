@@ -73,8 +73,10 @@ export class ScriptedSession {
   async look(): Promise<boolean> {
     const startedAt = performance.now();
     const command = { command: "true", idempotency_key: `look-${startedAt}` };
-    const { structured } = await this.agent.call("run_command", { ...this.#named(), ...command });
+    const answer = await this.agent.call("run_command", { ...this.#named(), ...command });
+    const { structured } = answer;
     this.#hear(structured);
+    if (failureOf(answer) === "SESSION_NOT_FOUND") this.ledger.goneWith = answer.text;
     if (structured.exit_code === 0) this.#succeeded(startedAt);
     return structured.exit_code === 0;
   }
