@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import Docker from "dockerode";
 import { begin, connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
 import { containersOf, removeContainer, useCluster } from "../support/use-cluster.ts";
 
@@ -45,5 +46,25 @@ describe("A container that is removed by hand", () => {
       .and.to.not.include(container);
     const kept = await client.call("read_file", { session_id: bystander, path: "kept" });
     expect(kept.structured.content, "other sessions are not touched").to.equal("kept");
+  });
+
+  it("may be removed again while it is made ready: the session comes back all the same", async () => {
+    const { session_id } = (await client.call("create_session", { durability: "call" })).structured;
+    await client.call("run_command", { session_id, command: "echo kept > kept; head -c 30M /dev/urandom > large" });
+    const filters = JSON.stringify({ type: ["container"], event: ["rename"] });
+    const events = (await new Docker().getEvents({ filters })) as unknown as AsyncIterable<Buffer>;
+    const renamed = (async (): Promise<string> => {
+      for await (const line of events)
+        if (String(line).includes(String(session_id))) return JSON.parse(String(line)).id;
+      return "";
+    })();
+    await removeContainer(await cluster.containerOf(session_id));
+    await removeContainer(await renamed);
+    const next = await client.call("run_command", {
+      session_id,
+      command: "cat kept; stat -c %s large",
+      wait_ms: 45_000,
+    });
+    expect(next.structured).to.include({ exit_code: 0, stdout: "kept\n31457280\n" });
   });
 });

@@ -116,7 +116,8 @@ export class SandboxHost implements Service {
       return await this.#create(prepared, { reference, transport: prepared.transport }, CONNECT_TIMEOUT_MS);
     } catch (error) {
       // The volume may have been removed under us, and a container with an empty one cannot start: it is filled again.
-      if (this.#prepared === prepared) this.#prepared = await this.#prepare().catch(() => prepared);
+      if (this.#prepared === prepared && this.#isAvailable)
+        this.#prepared = await this.#prepare().catch(() => prepared);
       throw error;
     }
   }
@@ -150,8 +151,9 @@ export class SandboxHost implements Service {
     return this.#isAvailable ? this.#prepared : undefined;
   }
 
-  /** Removes every container that this worker made, known or not, and those that it took over. */
+  /** Removes every container that this worker made, known or not, and those that it took over. None is made after it. */
   async removeOwned(): Promise<number> {
+    this.#isAvailable = false;
     const { deployment, worker, runFolder } = this.options;
     const made = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
     const ids = new Set([...made, ...this.#sandboxes.keys()]);

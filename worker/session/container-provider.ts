@@ -139,5 +139,5 @@ export class ContainerProvider {
 }
 
 /** The container or its agent went away: another one may do better. */
-const isSandboxLost = (error: unknown): boolean =>
+export const isSandboxLost = (error: unknown): boolean =>
   error instanceof ToolFailure && (error.code === "SANDBOX_UNAVAILABLE" || error.code === "OUTCOME_UNKNOWN");

@@ -11,7 +11,7 @@ import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
-import type { ContainerProvider } from "./container-provider.ts";
+import { type ContainerProvider, isSandboxLost } from "./container-provider.ts";
 import type { ContainerRemoval } from "./container-removal.ts";
 import { ForgottenSessions } from "./forgotten-sessions.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
@@ -149,19 +149,20 @@ export class SessionKeeper extends PeriodicService {
 
   /** Gives every session back, to be placed on another worker; nothing of them stays here. */
   async giveBackAll(): Promise<void> {
-    const given = await Promise.allSettled([...this.#sessions.values()].map((session) => this.#giveBack(session)));
+    const why = "its worker was taken out of service";
+    const given = await Promise.allSettled([...this.#sessions.values()].map((session) => this.#giveBack(session, why)));
     const failed = given.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
   }
 
-  async #giveBack(session: OwnedSession): Promise<void> {
+  /** @param why completes "was replaced because" */
+  async #giveBack(session: OwnedSession, why: string): Promise<void> {
     const { redis, scripts, onGivenBack } = this.deps;
     const [state, principal] = await redis.hmget(keys.session(session.id), "state", "principal");
     if (state === "closing") return await this.release(session.id);
-    await session.checkpoints.takeLast();
+    if (!this.#starting.has(session)) await session.checkpoints.takeLast();
     session.end();
-    const notice = lostNotice("its worker was taken out of service");
-    const to = { owner: "", state: "queued" as const, notice, ...LOST };
+    const to = { owner: "", state: "queued" as const, notice: lostNotice(why), ...LOST };
     if ((await scripts.lose(session.id, session.lease.epoch, to)) > 0) await onGivenBack(session.id, principal ?? "");
     await this.deps.removal.remove(session.workspace.container);
     this.#drop(session);
@@ -220,10 +221,15 @@ export class SessionKeeper extends PeriodicService {
       await this.deps.containers.provide(record, session, () => this.#isHeld(session));
     } catch (error) {
       this.log.error({ err: error, session: record.id }, "a session got no container");
+      if (!this.#isHeld(session)) return session.workspace.fail(error); // it goes on in another epoch
+      const hadContainer = record.workdir !== ""; // else nothing is lost, and its create_session says what is wrong
+      const ended =
+        isSandboxLost(error) && hadContainer
+          ? this.#giveBack(session, "its worker could not start a container")
+          : this.release(record.id, { outcome: outcomeOf(toFailure(error)) });
       session.workspace.fail(error);
-      if (!this.#isHeld(session)) return; // it goes on in another epoch
-      await this.release(record.id, { outcome: outcomeOf(toFailure(error)) }).catch((err: unknown) =>
-        this.log.error({ err, session: record.id }, "a session without a container could not be ended"),
+      await ended.catch((err: unknown) =>
+        this.log.error({ err, session: record.id }, "a session without a container could not be let go"),
       );
     }
   }
