@@ -22,6 +22,7 @@ const RETRYABLE = {
   PATCH_REJECTED: false,
   OUT_OF_MEMORY: false,
   DISK_FULL: false,
+  NETWORK_DISABLED: false,
   IMAGE_NOT_FOUND: false,
   SANDBOX_UNAVAILABLE: true,
   STORE_UNAVAILABLE: true,

@@ -28,6 +28,8 @@ export interface SessionRecord {
   state: SessionState;
   owner: string;
   epoch: number;
+  /** `none` or `egress`; empty for its worker's own. */
+  network: string;
   /** The image's name; empty while the session waits for a worker and named none. */
   image: string;
   workdir: string;
@@ -128,6 +130,7 @@ const toSession = (id: SessionId, h: Hash): SessionRecord => ({
   state: h.state as SessionState,
   owner: h.owner ?? "",
   epoch: Number(h.epoch),
+  network: h.network ?? "",
   image: h.image ?? "",
   workdir: h.workdir ?? "",
   memoryMb: Number(h.memory_mb),

@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { IMAGE_NAME } from "../shared/catalog/index.ts";
+import { IMAGE_NAME, NETWORKS } from "../shared/catalog/index.ts";
 import { CommonEnv, parseEnv } from "../shared/config.ts";
+
+const httpUrl = z.url({ protocol: /^https?$/ });
 
 // Durations in ms, sizes in MiB; the same names, explained, in compose/.env.example
 const Env = CommonEnv.extend({
@@ -29,6 +31,14 @@ const Env = CommonEnv.extend({
   SANDBOX_PIDS: z.coerce.number().int().min(32).default(512),
   /** Sockets to the containers live here; in a container, mount the same host path at the same place. */
   RUN_DIR: z.string().default("/run/codegen-mcp"),
+  /** Whether a session may have a network, and whether one has that says nothing of it. It is not filtered. */
+  ALLOW_EGRESS: z.stringbool().default(false),
+  DEFAULT_NETWORK: z.enum(NETWORKS).default("none"),
+  /** Where sessions with egress get their packages, through this worker's cache; without one, as pip and npm do here. */
+  PIP_INDEX_URL: httpUrl.optional(),
+  NPM_REGISTRY_URL: httpUrl.optional(),
+  PACKAGE_CACHE_DIR: z.string().default("/var/lib/codegen-mcp/packages"),
+  PACKAGE_CACHE_MB: z.coerce.number().int().min(16).default(4_096),
   AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
   /** When a session's files are stored outside its container, unless it chose: before each result, when quiet, never. */
   DURABILITY: z.enum(["call", "idle", "none"]).default("idle"),
@@ -40,7 +50,7 @@ const Env = CommonEnv.extend({
     .regex(/^(file:\/\/\/.|s3:\/\/[a-z0-9.-]+(\/|$))/, "must be file:///folder or s3://bucket/prefix")
     .default("file:///var/lib/codegen-mcp/checkpoints"),
   /** Of an S3-compatible store; without an endpoint, Amazon's. Who we are: AWS_ACCESS_KEY_ID and so on, or the host's role. */
-  S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  S3_ENDPOINT: httpUrl.optional(),
   S3_REGION: z.string().min(1).default("us-east-1"),
   /** How often objects are looked for that no checkpoint needs; younger ones than the grace are never deleted. */
   CHECKPOINT_SWEEP_MS: z.coerce.number().int().min(100).default(600_000),
@@ -56,7 +66,12 @@ const Env = CommonEnv.extend({
   STATE_DIR: z.string().optional(),
   /** How long a stop lets running calls go on. */
   DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
-}).refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" });
+})
+  .refine((env) => env.LEASE_MS >= 3 * env.BEAT_MS, { path: ["LEASE_MS"], error: "must hold three beats" })
+  .refine((env) => env.ALLOW_EGRESS || env.DEFAULT_NETWORK === "none", {
+    path: ["DEFAULT_NETWORK"],
+    error: "needs ALLOW_EGRESS=true",
+  });
 
 export type WorkerConfig = z.infer<typeof Env>;
 export const parseConfig = (env: NodeJS.ProcessEnv): WorkerConfig => parseEnv(Env, env);

@@ -22,6 +22,7 @@ import { DrainWatch } from "./handover/drain-watch.ts";
 import { Successor } from "./handover/successor.ts";
 import { Beats } from "./lease/beats.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
+import { PackageCache } from "./packages/package-cache.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
 import type { AgentFiles } from "./sandbox/agent-files.ts";
 import { DEFAULT_LIMITS } from "./sandbox/container-spec.ts";
@@ -113,14 +114,25 @@ export class Worker implements Service {
         runFolder: join(config.RUN_DIR, worker),
         transport: config.AGENT_TRANSPORT,
         limits,
+        allowEgress: config.ALLOW_EGRESS,
       },
     );
     this.#host = host;
+    const packages = new PackageCache(
+      { host, log },
+      {
+        folder: config.PACKAGE_CACHE_DIR,
+        limitBytes: config.PACKAGE_CACHE_MB * 1024 * 1024,
+        pipIndexUrl: config.PIP_INDEX_URL,
+        npmRegistryUrl: config.NPM_REGISTRY_URL,
+      },
+    );
     const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
     this.#pool = pool;
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
-    const facts = { defaultImage: images.defaultName, diskMb: limits.diskMb, pids: limits.pids };
+    const { diskMb, pids } = limits;
+    const facts = { defaultImage: images.defaultName, network: config.DEFAULT_NETWORK, diskMb, pids };
     const checkpointStore = new CheckpointStore(
       openObjectStore(config.CHECKPOINT_STORE, { region: config.S3_REGION, endpoint: config.S3_ENDPOINT }),
       async () => {
@@ -138,7 +150,9 @@ export class Worker implements Service {
     this.#beats = beats;
     const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
     const removal = new ContainerRemoval(log);
-    const containers = new ContainerProvider({ redis, scripts, beats, pool, recovery, removal, log }, facts);
+    const egressEnvironment = (): Promise<Record<string, string>> => packages.environment();
+    const providing = { redis, scripts, beats, pool, recovery, removal, egressEnvironment, log };
+    const containers = new ContainerProvider(providing, facts);
     const keeping = { redis, scripts, beats, containers, removal, recovery, executors, log, onRoom, onGivenBack };
     const keeper = new SessionKeeper(keeping, worker);
     this.#keeper = keeper;
@@ -196,7 +210,8 @@ export class Worker implements Service {
       { worker, everyMs: config.CHECKPOINT_SWEEP_MS, graceMs: config.CHECKPOINT_GRACE_MS },
     );
     const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
-    this.#services = [host, pool, beats, guard, keeper, calls, this.#placement, sweeper, checkpointSweeper, watch];
+    const sweepers = [sweeper, checkpointSweeper];
+    this.#services = [packages, host, pool, beats, guard, keeper, calls, this.#placement, ...sweepers, watch];
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */

@@ -74,13 +74,22 @@ export class SessionOpener {
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
     const callId = newCallId(sessionId);
-    const { image = "", env = {}, memory_mb, cpus, idle_timeout_s, durability = "", from_checkpoint } = args;
+    const {
+      image = "",
+      env = {},
+      memory_mb,
+      cpus,
+      idle_timeout_s,
+      durability = "",
+      network = "",
+      from_checkpoint,
+    } = args;
     const checkpoint = from_checkpoint ? await this.#pin(principal, from_checkpoint, sessionId) : "";
     const isNew = await scripts.open(
       sessionId,
       { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
       {
-        ...{ principal, image, memory_mb, cpus, durability, checkpoint },
+        ...{ principal, image, memory_mb, cpus, durability, network, checkpoint },
         idle_ms: idle_timeout_s * 1000,
         env: JSON.stringify(env),
       },

@@ -70,7 +70,7 @@ interface ForkArguments extends Structured {
 }
 
 const settingsOf = (
-  { image, env, memoryMb, cpus, idleMs, durability }: SessionRecord,
+  { image, env, memoryMb, cpus, idleMs, durability, network }: SessionRecord,
   { idempotency_key: key }: ForkArguments,
   from: string,
   index: number,
@@ -78,5 +78,6 @@ const settingsOf = (
   ...(image ? { image } : {}),
   ...{ env, memory_mb: memoryMb, cpus, idle_timeout_s: idleMs / 1000, from_checkpoint: from },
   ...(durability ? { durability } : {}),
+  ...(network ? { network } : {}),
   ...(key ? { idempotency_key: createHash("sha256").update(`fork ${index} ${key}`).digest("hex") } : {}),
 });

@@ -75,7 +75,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
 export { receiveFile, sendFile } from "./artifacts.ts";
 export { LANGUAGES } from "./code.ts";
 export { CONFORMANCE_WAIT_MS } from "./conformance.ts";
-export { IMAGE_NAME } from "./sessions.ts";
+export { IMAGE_NAME, NETWORKS } from "./sessions.ts";
 export * from "./tool.ts";
 export * from "./toolsets.ts";
 export {

@@ -4,6 +4,9 @@ import { answer, defineTool, environment, idempotencyKey, sessionId } from "./to
 /** How a sandbox image is called, here and in a worker's settings. */
 export const IMAGE_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
+/** What a session can reach. */
+export const NETWORKS = ["none", "egress"] as const;
+
 const limits = z.object({ memory_mb: z.number(), cpus: z.number(), disk_mb: z.number(), pids: z.number() }).partial();
 
 const session = {
@@ -37,6 +40,7 @@ export const createSession = defineTool({
       .regex(IMAGE_NAME, "must be an image's name")
       .optional()
       .describe("python (default), node, polyglot (both, Go, Rust, Java), or one the server adds."),
+    network: z.enum(NETWORKS).optional().describe("egress reaches out; where allowed."),
     env: environment.optional().describe("Variables for all its commands."),
     memory_mb: z.int().min(64).max(8192).default(512).describe("Memory of its processes, MiB."),
     cpus: z.number().min(0.1).max(16).default(1).describe("CPU cores; 0.5 is half of one."),

@@ -79,6 +79,9 @@ class Cluster {
       throw new Error(`a process did not end cleanly: ${codes}; logs in ${this.folder}`);
     const left = await containersOf(this.stack.deployment);
     if (left.length > 0) throw new Error(`${left.length} containers are left; logs in ${this.folder}`);
+    const filters = { label: [`codegen-mcp.deployment=${this.stack.deployment}`] };
+    const networks = await docker.listNetworks({ filters });
+    if (networks.length > 0) throw new Error(`${networks.length} networks are left; logs in ${this.folder}`);
     await rm(this.folder, { recursive: true });
   }
 }
@@ -91,15 +94,15 @@ after(async function () {
 
 /**
  * Two coordinators behind a proxy without affinity and one worker, on real Redis and Docker. All tests share one, which
- * ends after the last of them; with settings of its own a `describe` gets one for itself.
+ * ends after the last of them; with settings of its own, known at the latest when it starts, a `describe` gets one for itself.
  */
-export const useCluster = (env?: Record<string, string>) => {
+export const useCluster = (env?: Record<string, string> | (() => Record<string, string>)) => {
   let cluster: Cluster | undefined;
   const ends: (() => Promise<unknown>)[] = [];
   before(async function () {
     this.timeout(TIMEOUT_MS);
     shared ??= env ? undefined : Cluster.start({});
-    cluster = await (env ? Cluster.start(env) : shared);
+    cluster = await (env ? Cluster.start(typeof env === "function" ? env() : env) : shared);
   });
   after(async function () {
     this.timeout(TIMEOUT_MS);

@@ -63,6 +63,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       runFolder,
       transport,
       limits: TEST_LIMITS,
+      allowEgress: false,
     };
     host = new SandboxHost({ engine, log: silentLog }, options);
     const isAvailable = new Promise<void>((resolve) => host!.whenAvailable(resolve));

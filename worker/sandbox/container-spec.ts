@@ -64,6 +64,8 @@ export interface ContainerSpec {
   agentVolume: string;
   /** Folder on the engine's host that holds the agent's socket; only for the socket transport. */
   socketFolder: string | undefined;
+  /** The bridge network of a session with egress; undefined for none at all. */
+  network: string | undefined;
   /** What each attachment begins with; only for the attach transport. */
   attachMark: string | undefined;
 }
@@ -119,14 +121,14 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     AttachStdin: false,
     AttachStdout: false,
     AttachStderr: false,
-    NetworkDisabled: true,
+    NetworkDisabled: spec.network === undefined,
     HostConfig: {
       CapDrop: ["ALL"],
       Privileged: false,
       SecurityOpt: ["no-new-privileges"], // the default seccomp profile applies where none is named
       ReadonlyRootfs: true,
       LogConfig: { Type: "none", Config: {} }, // else user code could fill the host's disk through the agent's stdout
-      NetworkMode: "none",
+      NetworkMode: spec.network ?? "none",
       IpcMode: "private",
       Memory: memory,
       MemorySwap: memory, // both together: no swap

@@ -13,6 +13,7 @@ const spec: ContainerSpec = {
   transport: "socket",
   agentVolume: "v",
   socketFolder: "/run/x/s",
+  network: undefined,
   attachMark: undefined,
 };
 
@@ -29,6 +30,14 @@ describe("A container's options", () => {
       Privileged: false,
       LogConfig: { Type: "none", Config: {} },
     });
+  });
+
+  it("take no right back for a session with egress: only the network differs", () => {
+    const { HostConfig, NetworkDisabled, ...rest } = containerOptions({ ...spec, network: "net" });
+    const { HostConfig: without, NetworkDisabled: _, ...same } = containerOptions(spec);
+    expect(NetworkDisabled).to.equal(false);
+    expect(HostConfig).to.deep.equal({ ...without, NetworkMode: "net" });
+    expect(rest).to.deep.equal(same);
   });
 
   it("limit memory so that full disks fit into it, without swap", () => {

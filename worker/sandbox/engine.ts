@@ -14,6 +14,8 @@ export interface ContainerState {
   exitCode: number;
   env: string[];
   labels: Record<string, string>;
+  /** Any network but its own loopback. */
+  hasNetwork: boolean;
   /** Folders of the host, by where they stand in the container. */
   binds: Record<string, string>;
 }
@@ -113,6 +115,7 @@ export class Engine {
         exitCode: ExitCode,
         env: found.Config.Env ?? [],
         labels: found.Config.Labels ?? {},
+        hasNetwork: found.HostConfig.NetworkMode !== "none",
         binds: Object.fromEntries(found.Mounts.map(({ Destination, Source }) => [Destination, Source])),
       };
     } catch (error) {
@@ -158,6 +161,25 @@ export class Engine {
       labels: volume.Labels ?? {},
       createdAt: Date.parse((volume as { CreatedAt?: string }).CreatedAt ?? ""),
     }));
+  }
+
+  /** Gives the new bridge network's id. What is in it reaches out, and not what else is in it. */
+  async createNetwork(name: string, labels: Record<string, string>): Promise<string> {
+    const options = { Name: name, Driver: "bridge", CheckDuplicate: true, Labels: labels };
+    const isolated = { "com.docker.network.bridge.enable_icc": "false" };
+    const create = () => this.docker.createNetwork({ ...options, Options: isolated });
+    return (await this.#call(`create network "${name}"`, create)).id;
+  }
+
+  /** The address at which containers of a network reach this host; undefined where there is no such network. */
+  async gatewayOf(network: string): Promise<string | undefined> {
+    try {
+      const found = await this.#call(`inspect network "${network}"`, () => this.docker.getNetwork(network).inspect());
+      return (found as { IPAM?: { Config?: { Gateway?: string }[] } }).IPAM?.Config?.[0]?.Gateway ?? "";
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
   }
 
   /** One that a container uses stays: the engine refuses. */

@@ -53,6 +53,7 @@ describe("SandboxHost", () => {
     runFolder: docker.runFolder,
     transport: "auto" as const,
     limits: TEST_LIMITS,
+    allowEgress: false,
   });
 
   it("says that it is unavailable while there is no engine, and becomes available when it comes, again and again", async () => {

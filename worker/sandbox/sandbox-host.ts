@@ -10,6 +10,7 @@ import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
 import { channelOf } from "./channel-of.ts";
 import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
+import { type EgressNetwork, ensureEgressNetwork } from "./egress-network.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { SandboxImages } from "./sandbox-images.ts";
@@ -34,12 +35,23 @@ export interface SandboxHostOptions {
   runFolder: string;
   transport: AgentTransport | "auto";
   limits: SandboxLimits;
+  /** Whether sessions may have a network. */
+  allowEgress: boolean;
+}
+
+/** What a session's container is made with; the pool's have the default image and no network. */
+export interface SandboxKind {
+  /** A name. */
+  image: string;
+  hasEgress: boolean;
 }
 
 interface Prepared {
   engineId: string;
   agentVolume: string;
   transport: AgentTransport;
+  /** Only where egress is allowed. */
+  network: EgressNetwork | undefined;
 }
 
 /**
@@ -97,25 +109,30 @@ export class SandboxHost implements Service {
   }
 
   /**
-   * A new sandbox, its agent ready. @param image a name
-   * @throws {ToolFailure} SANDBOX_UNAVAILABLE or IMAGE_NOT_FOUND, with nothing left behind
+   * A new sandbox, its agent ready.
+   * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND or NETWORK_DISABLED, with nothing left behind
    */
-  async create(image = this.images.defaultName): Promise<Sandbox> {
+  async create({ image, hasEgress } = this.pooledKind): Promise<Sandbox> {
+    if (hasEgress && !this.options.allowEgress) {
+      throw new ToolFailure("NETWORK_DISABLED", "This server's sessions have no network", {
+        hint: "Leave network out. The operator allows egress by ALLOW_EGRESS=true.",
+      });
+    }
     const reference = this.images.reference(image);
     const prepared = this.#prepared;
     if (!prepared || !this.#isAvailable)
       throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a sandbox: the Docker engine of this worker is away");
-    if (image === this.images.defaultName) {
+    if (image === this.images.defaultName && !hasEgress) {
       const tested = this.#tested;
       this.#tested = undefined;
       if (tested && !tested.death) return tested;
-    } else {
+    } else if (image !== this.images.defaultName) {
       await this.#findImage(image, reference);
     }
     try {
-      return await this.#create(prepared, { reference, transport: prepared.transport }, CONNECT_TIMEOUT_MS);
+      return await this.#create(prepared, { reference, transport: prepared.transport, hasEgress }, CONNECT_TIMEOUT_MS);
     } catch (error) {
-      // The volume may have been removed under us, and a container with an empty one cannot start: it is filled again.
+      // The volume or the network may have been removed under us, and a container without cannot start: made again.
       if (this.#prepared === prepared && this.#isAvailable)
         this.#prepared = await this.#prepare().catch(() => prepared);
       throw error;
@@ -134,6 +151,7 @@ export class SandboxHost implements Service {
       containerId,
       slot,
       this.options.limits,
+      state.hasNetwork,
       { engine, channel, log, onRemoved },
       state.isPaused,
     );
@@ -151,13 +169,27 @@ export class SandboxHost implements Service {
     return this.#isAvailable ? this.#prepared : undefined;
   }
 
-  /** Removes every container that this worker made, known or not, and those that it took over. None is made after it. */
+  get pooledKind(): SandboxKind {
+    return { image: this.images.defaultName, hasEgress: false };
+  }
+
+  /** The address at which sessions with egress reach this host; undefined where there are none. */
+  get gateway(): string | undefined {
+    return this.#prepared?.network?.gateway;
+  }
+
+  /**
+   * Removes every container that this worker made, known or not, those that it took over, and its network. None is made
+   * after it.
+   */
   async removeOwned(): Promise<number> {
     this.#isAvailable = false;
     const { deployment, worker, runFolder } = this.options;
-    const made = await this.deps.engine.list({ [LABELS.deployment]: deployment, [LABELS.worker]: worker });
-    const ids = new Set([...made, ...this.#sandboxes.keys()]);
+    const labels = { [LABELS.deployment]: deployment, [LABELS.worker]: worker };
+    const ids = new Set([...(await this.deps.engine.list(labels)), ...this.#sandboxes.keys()]);
     await Promise.all([...ids].map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
+    const networks = await this.deps.engine.networks(labels);
+    await Promise.all(networks.map(({ id }) => this.deps.engine.removeNetwork(id)));
     await rm(runFolder, { recursive: true, force: true });
     return ids.size;
   }
@@ -210,14 +242,20 @@ export class SandboxHost implements Service {
 
   async #prepare(): Promise<Prepared> {
     const { engine } = this.deps;
-    const { agentImage, agentFiles, images } = this.options;
+    const { agentImage, agentFiles, images, worker } = this.options;
     const { id: engineId } = await engine.info();
     await engine.imageId(images.reference(images.defaultName));
     const labels = { ...this.#labels(), [LABELS.engine]: engineId };
     const agentVolume = await ensureAgentVolume(engine, agentImage, agentFiles, labels);
     await this.#signRunFolder();
     const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
-    return { engineId, agentVolume, transport };
+    const network = this.options.allowEgress
+      ? await ensureEgressNetwork(engine, worker, labels).catch((err: unknown) => {
+          this.deps.log.error({ err }, "no network: sessions with egress cannot be started");
+          return undefined; // the others can
+        })
+      : undefined;
+    return { engineId, agentVolume, transport, network };
   }
 
   #labels(): Record<string, string> {
@@ -247,8 +285,12 @@ export class SandboxHost implements Service {
     if (this.options.transport !== "auto") return this.options.transport;
     if (!this.deps.engine.isLocal) return "attach";
     try {
-      const image = { reference: this.images.reference(this.images.defaultName), transport: "socket" as const };
-      this.#tested = await this.#create({ engineId, agentVolume }, image, SELF_TEST_TIMEOUT_MS);
+      const image = {
+        reference: this.images.reference(this.images.defaultName),
+        transport: "socket" as const,
+        hasEgress: false,
+      };
+      this.#tested = await this.#create({ engineId, agentVolume, network: undefined }, image, SELF_TEST_TIMEOUT_MS);
       return "socket";
     } catch (err) {
       this.deps.log.warn({ err }, "this engine does not carry unix sockets into containers; using attached stdio");
@@ -257,12 +299,14 @@ export class SandboxHost implements Service {
   }
 
   async #create(
-    { engineId, agentVolume }: Pick<Prepared, "engineId" | "agentVolume">,
-    { reference: image, transport }: { reference: string; transport: AgentTransport },
+    { engineId, agentVolume, network }: Omit<Prepared, "transport">,
+    { reference: image, transport, hasEgress }: { reference: string; transport: AgentTransport; hasEgress: boolean },
     timeoutMs: number,
   ): Promise<Sandbox> {
     const { engine, log } = this.deps;
     const { deployment, worker, limits, runFolder } = this.options;
+    if (hasEgress && !network)
+      throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a session with egress: its network could not be made");
     const store = this.options.store();
     const slot = randomBytes(6).toString("hex");
     const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;
@@ -284,12 +328,13 @@ export class SandboxHost implements Service {
         agentVolume,
         socketFolder,
         attachMark,
+        network: hasEgress ? network?.name : undefined,
       };
       containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
       const id = containerId;
       const channel = socket ?? new AttachChannel(engine, id, attachMark!);
       const onRemoved = () => this.#sandboxes.delete(id);
-      const sandbox = new Sandbox(id, slot, limits, { engine, channel, log, onRemoved });
+      const sandbox = new Sandbox(id, slot, limits, hasEgress, { engine, channel, log, onRemoved });
       this.#sandboxes.set(id, sandbox);
       if (socket) await sandbox.open();
       await engine.start(id);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Service } from "../../shared/service.ts";
 import type { Sandbox } from "./sandbox.ts";
-import type { SandboxHost } from "./sandbox-host.ts";
+import type { SandboxHost, SandboxKind } from "./sandbox-host.ts";
 
 /** Starting a container keeps a core busy for a while; running calls come first. */
 const REFILL_CONCURRENCY = 2;
@@ -47,12 +47,12 @@ export class SandboxPool implements Service {
   }
 
   /**
-   * A warm sandbox, or a cold one; always cold where it is to run another image than the host's default.
-   * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND
+   * A warm sandbox, or a cold one; always cold where it is to run another image than the host's default, or has egress.
+   * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND, NETWORK_DISABLED
    */
-  async take(image?: string): Promise<Sandbox> {
+  async take(kind?: SandboxKind): Promise<Sandbox> {
     const { host } = this.deps;
-    if (image !== undefined && image !== host.images.defaultName) return await host.create(image);
+    if (kind && (kind.hasEgress || kind.image !== host.images.defaultName)) return await host.create(kind);
     const warm = this.#takeWarm();
     // A refill would compete with the first call of the session that this one is for.
     setTimeout(() => this.#refill(), 20).unref();

@@ -139,6 +139,8 @@ export class Sandbox {
     /** The same as the container's slot label. */
     readonly slot: string,
     private readonly limits: SandboxLimits,
+    /** Whether it reaches the network. */
+    readonly hasEgress: boolean,
     private readonly deps: { engine: Engine; channel: AgentChannel; log: Logger; onRemoved: () => void },
     isFrozen = false,
   ) {

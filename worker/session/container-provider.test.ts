@@ -41,7 +41,8 @@ describe("ContainerProvider", () => {
     };
     const removal = new ContainerRemoval(silentLog);
     const deps = { redis, scripts, beats: { vouch: VOUCHED_FOR_EVER }, pool: { take }, recovery, removal };
-    const provider = new ContainerProvider({ ...deps, log: silentLog }, { defaultImage: "", diskMb: 64, pids: 64 });
+    const options = { defaultImage: "", network: "none", diskMb: 64, pids: 64 };
+    const provider = new ContainerProvider({ ...deps, egressEnvironment: async () => ({}), log: silentLog }, options);
     return { sid, session, provide: () => provider.provide(record, session, () => true) };
   };
   const lose = async ({ containerId }: Sandbox): Promise<void> => await docker.engine.remove(containerId);

@@ -9,6 +9,7 @@ import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { SandboxKind } from "../sandbox/sandbox-host.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import type { ContainerRemoval } from "./container-removal.ts";
 import type { OwnedSession } from "./owned-session.ts";
@@ -33,9 +34,17 @@ export class ContainerProvider {
       pool: Pick<SandboxPool, "take">;
       recovery: Recovery;
       removal: ContainerRemoval;
+      /** What sessions with egress get in their environment, under their own settings. */
+      egressEnvironment: () => Promise<Record<string, string>>;
       log: Logger;
     },
-    private readonly options: { defaultImage: string; diskMb: number; pids: number },
+    private readonly options: {
+      defaultImage: string;
+      /** Of sessions that say nothing: `none` or `egress`. */
+      network: string;
+      diskMb: number;
+      pids: number;
+    },
   ) {
     this.#records = new Records(deps.redis);
   }
@@ -48,7 +57,8 @@ export class ContainerProvider {
   async provide(record: SessionRecord, session: OwnedSession, isHeld: () => boolean): Promise<void> {
     const { scripts, recovery, removal } = this.deps;
     const image = record.image || this.options.defaultImage;
-    const sandbox = await recovery.inTurn(record, () => this.#make(record, session, image, isHeld));
+    const kind = { image, hasEgress: (record.network || this.options.network) === "egress" };
+    const sandbox = await recovery.inTurn(record, () => this.#make(record, session, kind, isHeld));
     try {
       const { workdir, containerId: container, agentBoot: agent_boot } = sandbox;
       const { diskMb: disk_mb, pids } = this.options;
@@ -68,8 +78,9 @@ export class ContainerProvider {
    * @throws {Error} when its container or its agent does not answer
    */
   async resume(record: SessionRecord, { workspace, lease }: OwnedSession, sandbox: Sandbox): Promise<CallId[]> {
-    const { id: sid, env, memoryMb, cpus, agentBoot } = record;
+    const { id: sid, memoryMb, cpus, agentBoot } = record;
     const { scripts, beats } = this.deps;
+    const env = await this.#environment(record, sandbox.hasEgress);
     const detached = await this.#records.detachedCalls(sid);
     const running = await this.#records.openProcesses(sid);
     await this.#adoptProcesses(workspace, [...running, ...(await this.#endedProcesses(sid, detached))]);
@@ -86,12 +97,18 @@ export class ContainerProvider {
   }
 
   /** A container that dies, or an agent that is killed, while files come back costs a container and not the session. */
-  async #make(record: SessionRecord, session: OwnedSession, image: string, isHeld: () => boolean): Promise<Sandbox> {
+  async #make(
+    record: SessionRecord,
+    session: OwnedSession,
+    kind: SandboxKind,
+    isHeld: () => boolean,
+  ): Promise<Sandbox> {
     const { beats, recovery, removal, log } = this.deps;
-    const { memoryMb, cpus, env, id: sessionId } = record;
+    const { memoryMb, cpus, id: sessionId } = record;
+    const env = await this.#environment(record, kind.hasEgress);
     const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
     for (let attempt = 1; ; attempt++) {
-      const sandbox = await this.#take(image, isHeld);
+      const sandbox = await this.#take(kind, isHeld);
       session.workspace.hold(sandbox);
       try {
         await sandbox.claim({ ...claim, vouch: beats.vouch, listener: session.workspace });
@@ -105,12 +122,17 @@ export class ContainerProvider {
     }
   }
 
+  /** The session's own settings go over what this worker's egress needs. */
+  async #environment({ env }: SessionRecord, hasEgress: boolean): Promise<Record<string, string>> {
+    return hasEgress ? { ...(await this.deps.egressEnvironment()), ...env } : env;
+  }
+
   /** Waits out an engine that is away: sessions that are to go on in a fresh container do not end for that. */
-  async #take(image: string, isHeld: () => boolean): Promise<Sandbox> {
+  async #take(kind: SandboxKind, isHeld: () => boolean): Promise<Sandbox> {
     const until = performance.now() + ENGINE_WAIT_MS;
     for (;;) {
       try {
-        return await this.deps.pool.take(image);
+        return await this.deps.pool.take(kind);
       } catch (error) {
         const isAway = error instanceof ToolFailure && error.code === "SANDBOX_UNAVAILABLE";
         if (!isAway || performance.now() > until || !isHeld()) throw error;
