@@ -1,4 +1,5 @@
 import { renderChecks, renderTests } from "./render-checks.ts";
+import { renderPackages } from "./render-packages.ts";
 
 type Structured = Record<string, unknown>;
 type Render = (result: Structured) => string;
@@ -65,6 +66,7 @@ const RENDER: Record<string, Render> = {
     ) + more(r),
   run_tests: renderTests,
   run_checks: renderChecks,
+  install_packages: renderPackages,
   read_file: (r) =>
     (r.images ? `An image: ${r.mime}, ${r.size_bytes} bytes.` : String(r.content ?? "")) +
     (r.truncated ? `\n[truncated; ${r.total_lines} lines in all, read on with offset]` : ""),

@@ -42,6 +42,7 @@ import { conformanceExecutors } from "./tools/conformance.ts";
 import { diffWorkspace } from "./tools/diff-workspace.ts";
 import { editFile } from "./tools/edit-file.ts";
 import { listFiles, readFile, writeFile } from "./tools/files.ts";
+import { installPackages } from "./tools/install-packages.ts";
 import { killProcess } from "./tools/kill-process.ts";
 import { runChecks } from "./tools/run-checks.ts";
 import { runCode } from "./tools/run-code.ts";
@@ -172,6 +173,7 @@ export class Worker implements Service {
       .set("kill_process", killProcess)
       .set("run_tests", runTests)
       .set("run_checks", runChecks)
+      .set("install_packages", installPackages)
       .set("read_file", readFile)
       .set("write_file", writeFile)
       .set("edit_file", editFile)

@@ -65,6 +65,7 @@ export const codegenMcpTools: readonly Tool[] = [
   defineTool({
     ...writes,
     name: "pkg.install",
+    openWorld: true,
     title: "Install packages",
     description: "CodeGen-MCP's name for install_packages with pip: installs Python packages for this session only.",
     class: "lane",

@@ -6,6 +6,7 @@ import { runCode } from "./code.ts";
 import { codegenMcpTools } from "./codegen-mcp.ts";
 import { conformanceTools } from "./conformance.ts";
 import { applyPatch, diffWorkspace, editFile, listFiles, readFile, searchFiles, writeFile } from "./files.ts";
+import { installPackages } from "./packages.ts";
 import { killProcess, listProcesses, readProcess, runCommand, writeProcess } from "./processes.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import type { Tool } from "./tool.ts";
@@ -26,6 +27,7 @@ export const tools: readonly Tool[] = [
   listProcesses,
   runTests,
   runChecks,
+  installPackages,
   readFile,
   writeFile,
   editFile,
@@ -51,17 +53,17 @@ const byName = new Map(known.map((tool) => [tool.name, tool]));
 export const findTool = (name: string): Tool | undefined => byName.get(name);
 
 /** One tool as it goes on the wire. */
-const listed = ({ name, title, description, mutates, destructive, idempotent, input, output, schema }: Tool) => ({
+const listed = ({ name, title, description, mutates, destructive, idempotent, openWorld, ...tool }: Tool) => ({
   name,
   title,
   description,
-  inputSchema: schema ?? inputSchema(input),
-  outputSchema: outputSchema(output),
+  inputSchema: tool.schema ?? inputSchema(tool.input),
+  outputSchema: outputSchema(tool.output),
   annotations: {
     readOnlyHint: !mutates,
     destructiveHint: destructive,
     idempotentHint: idempotent,
-    openWorldHint: false,
+    openWorldHint: openWorld ?? false,
   },
 });
 const wireTools = known.map((tool) => ({ toolset: tool.toolset, tool: listed(tool) }));
@@ -75,6 +77,7 @@ export const toolList = (chosen: readonly Toolset[]): ReturnType<typeof listed>[
 export { receiveFile, sendFile } from "./artifacts.ts";
 export { LANGUAGES } from "./code.ts";
 export { CONFORMANCE_WAIT_MS } from "./conformance.ts";
+export { PACKAGE_MANAGERS } from "./packages.ts";
 export { IMAGE_NAME, NETWORKS } from "./sessions.ts";
 export * from "./tool.ts";
 export * from "./toolsets.ts";
@@ -88,6 +91,7 @@ export {
   getArtifact,
   getCall,
   getSession,
+  installPackages,
   killProcess,
   listArtifacts,
   listCalls,

@@ -20,6 +20,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   mutates: boolean;
   destructive: boolean;
   idempotent: boolean;
+  /** It reaches beyond its session. */
+  openWorld?: true;
   input: Input;
   /** A call of a lane tool that is a control all the same: it must not wait for what it is about. */
   overtakes?(args: Partial<z.output<Input>>): boolean;
