@@ -12,6 +12,7 @@ import { type Service, stopInReverse } from "../shared/service.ts";
 import { type Authenticate, anonymous, createApp } from "./app.ts";
 import { ArtifactLinks } from "./artifacts/artifact-links.ts";
 import { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
+import { FileResources } from "./artifacts/file-resources.ts";
 import { Transfers } from "./artifacts/transfers.ts";
 import { CallWaiter } from "./calls/call-waiter.ts";
 import { CallWatcher } from "./calls/call-watcher.ts";
@@ -110,10 +111,11 @@ export class Coordinator implements Service {
       log,
     });
     const { tools } = this;
+    const resources = new FileResources({ tools, resolver, records });
     const bus = new RedisEventBus({ redis, subscriber, log });
     const createServer: ServerFactory = config.CONFORMANCE_FIXTURES
       ? (context) => createConformanceServer({ tools, runner, bus }, context)
-      : (context) => createMcpServer(tools, context);
+      : (context) => createMcpServer({ tools, resources }, context);
     const sessions = new McpSessions(redis);
     const resumer = new StreamResumer({ sessions, records, tools });
     const legacy = new LegacyLeg({ sessions, createServer, calls: this.#lane, opener, resumer, log });

@@ -42,8 +42,13 @@ export class SessionResolver {
       if (!isSessionId(named)) throw sessionNotFound(named);
       return { sessionId: named };
     }
-    const bound = caller.mcpSession ? caller.mcpSession.boundSession : await this.#default(caller.principal);
+    const bound = await this.bound(caller);
     return bound ? { sessionId: bound } : { sessionId: await this.#make(caller, undefined) };
+  }
+
+  /** The session of calls that name none, if there is one yet. */
+  async bound(caller: Caller): Promise<SessionId | undefined> {
+    return caller.mcpSession ? caller.mcpSession.boundSession : await this.#default(caller.principal);
   }
 
   /** The bound session `gone` has expired: makes and binds another. */

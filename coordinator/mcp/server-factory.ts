@@ -8,6 +8,7 @@ import {
 } from "@modelcontextprotocol/server";
 import type { CallId } from "../../shared/ids.ts";
 import { VERSION } from "../../shared/version.ts";
+import type { FileResources } from "../artifacts/file-resources.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { ToolResult } from "../tool-answer.ts";
 import type { ToolService } from "../tool-service.ts";
@@ -32,6 +33,14 @@ export interface RequestContext {
   onTold?: (progress: number, cursor: string) => void;
 }
 
+const TEMPLATES = [
+  {
+    uriTemplate: "codegen://{session_id}/{+path}",
+    name: "file",
+    description: "A file in a session's workspace, up to 8 MiB; get_artifact has larger ones.",
+  },
+];
+
 type CallTool = (request: CallToolRequest, ctx: ServerContext) => Promise<ToolResult>;
 
 export const INFO = { name: "codegen-mcp", title: "codegen-mcp", version: VERSION };
@@ -40,9 +49,22 @@ export const INFO = { name: "codegen-mcp", title: "codegen-mcp", version: VERSIO
 export type ServerFactory = (context: RequestContext) => Server | McpServer;
 
 /** A fresh MCP server for one request, as the SDK wants it. Everything costly (the tool list) is built once. */
-export const createServer = (tools: ToolService, context: RequestContext): Server => {
-  const server = new Server(INFO, { capabilities: { tools: {} }, instructions: INSTRUCTIONS });
+export const createServer = (
+  { tools, resources }: { tools: ToolService; resources: FileResources },
+  context: RequestContext,
+): Server => {
+  const capabilities = { tools: {}, resources: {} };
+  const server = new Server(INFO, { capabilities, instructions: INSTRUCTIONS });
   serve(server, tools, context);
+  const callerNow = (): Caller => {
+    const { principal, mcpSession } = context;
+    return { principal, receivedAt: performance.now(), mcpSession, progress: undefined, signal: undefined };
+  };
+  server.setRequestHandler("resources/list", async () => ({ resources: await resources.list(callerNow()) }));
+  server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates: TEMPLATES }));
+  server.setRequestHandler("resources/read", async ({ params }) => ({
+    contents: await resources.read(params.uri, callerNow()),
+  }));
   return server;
 };
 

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { Readable } from "node:stream";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect } from "chai";
 import { eventually } from "../support/eventually.ts";
 import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
@@ -114,6 +115,31 @@ describe("Artifacts", () => {
     const left = async (): Promise<string> =>
       String((await client.call("run_command", { session_id, command: "ls -A cut; cat cut/kept" })).structured.stdout);
     await eventually("only the old file is there", async () => (await left()) === "kept\nold");
+  });
+
+  it("are resources too, of one's own session only", async () => {
+    const transport = new StreamableHTTPClientTransport(new URL(cluster.url));
+    const own = new Client({ name: "codegen-mcp-tests", version: "1" }, { versionNegotiation: { mode: "auto" } });
+    await own.connect(transport);
+    await own.callTool({ name: "write_file", arguments: { path: "a folder/ä.txt", content: "text\n" } });
+    const { resources } = await own.listResources();
+    const uri = resources.find(({ name }) => name === "a folder/ä.txt")?.uri ?? "";
+    expect(uri).to.match(/^codegen:\/\/ses_\w+\/a%20folder\/%C3%A4\.txt$/);
+    expect((await own.readResource({ uri })).contents).to.deep.equal([{ uri, mimeType: "text/plain", text: "text\n" }]);
+    await put("pixels", BYTES.subarray(0, 100));
+    const bytes = await own.readResource({ uri: `codegen://${session_id}/pixels` });
+    expect(bytes.contents[0]).to.include({ blob: BYTES.subarray(0, 100).toString("base64") });
+    for (const wrong of [
+      `${uri}x`,
+      `codegen://${session_id}/../../etc/passwd`,
+      "codegen://ses_none/a",
+      "file:///etc/passwd",
+    ])
+      await own.readResource({ uri: wrong }).then(
+        () => expect.fail(`${wrong} was read`),
+        (error: Error) => expect(error.message).to.match(/NOT_FOUND|PATH_OUTSIDE_WORKSPACE|SESSION_NOT_FOUND/),
+      );
+    await own.close();
   });
 
   it("that do not fit on the session's disk are refused, and the session goes on", async () => {
