@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ManagedProcess, StartError } from "./managed-process.ts";
 import { PrivateRedis } from "./private-redis.ts";
@@ -15,6 +15,10 @@ const NODE_FLAGS = ["--enable-source-maps", "--max-old-space-size=1024"];
 
 const main = (part: "coordinator" | "worker"): string =>
   fileURLToPath(new URL(`../../${part}/main.js`, import.meta.url)); // both are built into dist/
+
+/** The folder's Redis remembers whose it is: what a start that crashed has left is swept by the next one in the folder. */
+const deploymentOf = (folder: string): string =>
+  `embedded-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 12)}`;
 
 export interface StackOptions {
   /** Redis's data, logs and sockets. */
@@ -41,7 +45,7 @@ export class EmbeddedStack {
     private readonly options: StackOptions,
     readonly redis: PrivateRedis,
   ) {
-    this.deployment = options.deployment ?? `embedded-${randomBytes(4).toString("hex")}`;
+    this.deployment = options.deployment ?? deploymentOf(options.folder);
   }
 
   /** Resolves when a call would be taken. @throws {StartError} with the end of the log of what did not start */
