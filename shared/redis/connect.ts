@@ -17,6 +17,10 @@ export type RedisRole =
 
 /** A connection that owes an answer for longer is half open, and is made anew; BullMQ waits for jobs up to 10 s. */
 const SILENT_MAX_MS = 12_000;
+/** A subscriber asks nothing by itself, and would wait for ever at a connection that is half open. */
+const PULSE_MS = 5_000;
+/** A peer that does not answer a beat does not answer a goodbye either. */
+const GOODBYE_MS = 100;
 
 const OPTIONS = {
   patient: { maxRetriesPerRequest: null, socketTimeout: SILENT_MAX_MS },
@@ -26,8 +30,9 @@ const OPTIONS = {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
+    disconnectTimeout: GOODBYE_MS,
   },
-  subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
+  subscriber: { maxRetriesPerRequest: null, autoResubscribe: true, socketTimeout: SILENT_MAX_MS },
 } satisfies Record<RedisRole, RedisOptions>;
 
 /**
@@ -45,7 +50,16 @@ export const createRedis = (url: string, role: RedisRole, log: Logger): Redis =>
     if (isAway) log.info({ role }, "Redis is back");
     isAway = false;
   });
+  if (role === "subscriber" && redis instanceof Redis) keepAsking(redis); // a cluster's subscriber is its own affair
   return redis;
+};
+
+const keepAsking = (redis: Redis): void => {
+  const pulse = setInterval(() => {
+    if (redis.status === "ready") redis.ping().catch(() => {}); // `error` says what is wrong
+  }, PULSE_MS);
+  pulse.unref();
+  redis.once("end", () => clearInterval(pulse));
 };
 
 const retryStrategy = (): number => RECONNECT_DELAY_MS;

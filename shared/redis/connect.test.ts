@@ -1,0 +1,33 @@
+import { expect } from "chai";
+import { Link } from "../../test/chaos/link.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { silentLog, useRedis } from "../../test/support/use-redis.ts";
+import { closeRedis, createRedis, whenReady } from "./connect.ts";
+
+describe("A subscriber's connection", () => {
+  const server = useRedis();
+
+  it("that is half open is noticed though nobody asks for anything, and what comes later is heard", async function () {
+    this.timeout(60_000);
+    const link = await Link.start(server.server.port);
+    const url = new URL(server.server.url);
+    url.port = String(link.port);
+    const subscriber = createRedis(url.href, "subscriber", silentLog);
+    await whenReady(subscriber);
+    await subscriber.subscribe("news");
+    let heard = "";
+    subscriber.on("message", (_channel, text) => {
+      heard = text;
+    });
+    const { count, end } = link.silence();
+    expect(count).to.equal(1);
+    const isHeard = async (): Promise<boolean> => {
+      await server.redis.publish("news", "later"); // Redis counts the silent connection as one that hears
+      return heard === "later";
+    };
+    await eventually("it is heard", isHeard, 50_000);
+    await closeRedis(subscriber);
+    end();
+    await link.stop();
+  });
+});
