@@ -53,7 +53,8 @@ export class RoundRobinProxy {
         response.writeHead(this.#upstreams.length === 0 ? 503 : 502).end();
         return;
       }
-      const { method, url: path, headers } = incoming;
+      const { method, url: path } = incoming;
+      const headers = { ...incoming.headers, connection: "close" }; // else nobody would end it after the answer
       const outgoing = request({ method, path, headers, createConnection: () => socket });
       outgoing.on("response", (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
