@@ -7,6 +7,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { expect } from "chai";
+import { oneAtATime } from "../support/one-at-a-time.ts";
 import { RoundRobinProxy } from "../support/round-robin-proxy.ts";
 import { type CallOptions, type ToolClient, toAnswer } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -51,6 +52,7 @@ describe("The codegen-mcp command", () => {
       const client = new V1Client(INFO);
       const transport = new V1Transport(started());
       await client.connect(transport);
+      oneAtATime(transport);
       cluster.beforeStop(() => client.close());
       const bridged: ToolClient = {
         protocol: "2025-11-25",
@@ -65,7 +67,9 @@ describe("The codegen-mcp command", () => {
 
     it("bridges the 2.x client in the 2026 era", async () => {
       const client = new Client(INFO, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
-      await client.connect(new StdioClientTransport(started()));
+      const transport = new StdioClientTransport(started());
+      await client.connect(transport);
+      oneAtATime(transport);
       cluster.beforeStop(() => client.close());
       const bridged: ToolClient = {
         protocol: client.getNegotiatedProtocolVersion() ?? "",

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { type CallOptions, type ToolAnswer, type ToolClient, toAnswer } from "./tool-client.ts";
 import { open, type RpcMessage, send, type WireAnswer } from "./wire.ts";
 
@@ -16,9 +17,7 @@ export const connectSse = async (url: string): Promise<ToolClient> => {
     remember(version);
   };
   await client.connect(transport);
-  // This SDK handles an answer before a notification that came right before it in one chunk, and so drops the latter.
-  const deliver = transport.onmessage;
-  transport.onmessage = (message) => void setImmediate(() => deliver?.(message));
+  oneAtATime(transport);
   return {
     protocol,
     cancelsByAbort: true,
