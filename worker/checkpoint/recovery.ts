@@ -24,7 +24,7 @@ export class Recovery {
 
   constructor(
     private readonly deps: { redis: Redis; scripts: SessionScripts; store: CheckpointStore; log: Logger },
-    private readonly options: { durability: Durability; quietMs: number },
+    private readonly options: { durability: Durability; quietMs: number; storeWaitMs?: number },
   ) {
     this.#records = new Records(deps.redis);
   }
@@ -48,7 +48,7 @@ export class Recovery {
    */
   async fill(sandbox: Sandbox, record: SessionRecord, checkpoints: SessionCheckpoints): Promise<void> {
     if (!record.checkpoint) return;
-    const until = performance.now() + STORE_WAIT_MS;
+    const until = performance.now() + (this.options.storeWaitMs ?? STORE_WAIT_MS);
     for (;;) {
       try {
         const newest = await this.#records.newestCheckpoint(record);

@@ -64,6 +64,16 @@ describe("OwnedSession", () => {
   const done = async (callId: Awaited<ReturnType<typeof submit>>) =>
     await eventually("the call is done", async () => (await records.callState(sid, callId)) === "done");
 
+  it("answers for a tool that only newer workers know", async () => {
+    await session.ring();
+    const callId = await submit("tool_of_tomorrow");
+    await session.ring();
+    await eventually("it has an end", async () => (await records.callState(sid, callId)) === "failed");
+    const outcome = (await records.call(sid, callId))?.outcome;
+    expect(outcome).to.have.nested.property("failure.code", "UNSUPPORTED");
+    expect(outcome).to.have.nested.property("failure.message").that.includes("tool_of_tomorrow");
+  });
+
   it("starts nothing without a lease, and what it was told to start meanwhile once it has one again", async () => {
     await session.ring();
     const callId = await submit();
