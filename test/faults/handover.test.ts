@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { ManagedProcess } from "../../compose/embedded/managed-process.ts";
+import { UNTIL_GO } from "../support/commands.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectModern, type ToolClient } from "../support/tool-client.ts";
 import { containersOf, useCluster } from "../support/use-cluster.ts";
@@ -91,4 +92,30 @@ describe("A worker that is restarted on its host", () => {
       expect(await containersOf(cluster.stack.deployment)).not.to.include(container);
     });
   }
+
+  it("goes on with a call whose output is more than the records keep: its result says what is missing", async () => {
+    const { session_id } = (await client.call("create_session")).structured;
+    const bytes = 6_000_000;
+    const command = `seq -f %0999.0f ${bytes / 1_000}; ${UNTIL_GO}; seq -f %0999.0f 3`;
+    const ending = client.call("run_command", { session_id, command, wait_ms: 50_000 });
+    const outputBytes = async (): Promise<number> => {
+      const { processes } = (await client.call("list_processes", { session_id })).structured;
+      return (processes as { output_bytes: number }[])[0]?.output_bytes ?? 0;
+    };
+    await eventually("all of it is recorded", async () => (await outputBytes()) > bytes, 60_000);
+    await restartWorkerOf(session_id, (worker) => cluster.stack.restartWorker(worker));
+    await cluster.exec(session_id, "touch go");
+    const { structured } = await ending;
+    expect(structured).to.include({ status: "exited", exit_code: 0, truncated: true });
+    const lines = String(structured.stdout).trimEnd().split("\n");
+    expect(lines.slice(-5)).to.deep.equal([
+      "started",
+      "went on",
+      ...[1, 2, 3].map((n) => String(n).padStart(999, "0")),
+    ]);
+    const leftOut = Number(/\[… ([\d,]+) bytes left out/.exec(String(structured.stdout))?.[1]?.replaceAll(",", ""));
+    const shown = Buffer.byteLength(String(structured.stdout).replace(/^\n?\[…[^\n]*\n/, ""));
+    expect(leftOut + shown).to.equal(bytes + "started\nwent on\n".length + 3_000);
+    await client.call("close_session", { session_id });
+  });
 });
