@@ -3,30 +3,11 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import {
   type CodeStopped,
-  type DiffWorkspaceSchema,
-  type FileChangeSchema,
-  type FileContent,
-  type FileList,
-  type FilePart,
-  type FileWritten,
   type HelloReply,
-  type ListFilesSchema,
-  type ReadChunksSchema,
-  type ReadFileSchema,
-  type ReadPartSchema,
   type RunCodeSchema,
-  type ScanTreeSchema,
-  type SearchFilesSchema,
-  type SearchResult,
   type SpawnSchema,
   type StopCodeSchema,
   StreamKind,
-  type TreeScan,
-  type TreeUnpacked,
-  type UnpackTreeSchema,
-  type WorkspaceChanges,
-  type WriteFileSchema,
-  type WritePartSchema,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { AgentChannel } from "./agent-channel.ts";
@@ -34,11 +15,11 @@ import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
 import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
 import type { ContainerState, Engine } from "./engine.ts";
 import { ProcessLedger } from "./process-ledger.ts";
+import { type AgentRequest, SandboxFiles } from "./sandbox-files.ts";
 import type { Vouch } from "./vouch.ts";
 
 const SPAWN_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 15_000;
-const FILE_TIMEOUT_MS = 60_000;
 /** A container's own end is seen within this, even without the engine's events. */
 const CHECK_AFTER_DISCONNECT_MS = 250;
 /** PID 1 starts a dead agent again within 2 s at most. */
@@ -121,7 +102,7 @@ export type CodeSpec = MessageInitShape<typeof RunCodeSchema> & { processId: str
 export type SpawnSpec = MessageInitShape<typeof SpawnSchema> & { processId: string };
 
 /** One container with its agent: first in the pool, then a session's until `remove()`. */
-export class Sandbox {
+export class Sandbox extends SandboxFiles {
   readonly #link: AgentLink;
   readonly #ledger = new ProcessLedger();
   #listener: SandboxListener | undefined;
@@ -144,6 +125,7 @@ export class Sandbox {
     private readonly deps: { engine: Engine; channel: AgentChannel; log: Logger; onRemoved: () => void },
     isFrozen = false,
   ) {
+    super();
     this.#isFrozen = isFrozen;
     const listener: AgentLinkListener = {
       onEvent: (event) => {
@@ -244,26 +226,26 @@ export class Sandbox {
   /** Resolves with the main process's pid. @throws {ToolFailure} OUTCOME_UNKNOWN when the agent was lost meanwhile */
   async spawn(spec: SpawnSpec): Promise<number> {
     const body = { case: "spawn", value: spec } as const;
-    const request = () => this.#link.request(body, "spawned", SPAWN_TIMEOUT_MS, { isMutating: true });
+    const request = () => this.request(body, "spawned", SPAWN_TIMEOUT_MS, { isMutating: true });
     return (await this.#begin(spec.processId, request)).pid;
   }
 
   /** Resolves when an interpreter has the code. Its output and end come as a process's. @throws as `spawn` */
   async runCode(spec: CodeSpec): Promise<void> {
     const body = { case: "runCode", value: spec } as const;
-    const request = () => this.#link.request(body, "codeStarted", SPAWN_TIMEOUT_MS, { isMutating: true });
+    const request = () => this.request(body, "codeStarted", SPAWN_TIMEOUT_MS, { isMutating: true });
     await this.#begin(spec.processId, request);
   }
 
   async stopCode(request: MessageInitShape<typeof StopCodeSchema>): Promise<CodeStopped> {
     const body = { case: "stopCode", value: request } as const;
-    return await this.#ask(this.#link.request(body, "codeStopped", KILL_TIMEOUT_MS, { isMutating: true }));
+    return await this.request(body, "codeStopped", KILL_TIMEOUT_MS, { isMutating: true });
   }
 
   async #begin<T>(processId: string, request: () => Promise<T>): Promise<T> {
     this.#ledger.begin(processId);
     try {
-      return await this.#ask(request());
+      return await request();
     } catch (error) {
       if (!(error instanceof ToolFailure && error.code === "OUTCOME_UNKNOWN")) this.#ledger.forget(processId);
       throw error;
@@ -273,76 +255,17 @@ export class Sandbox {
   /** TERM and KILL end the whole tree, and resolve when it is gone; gives how many processes were signalled. */
   async kill(processId: string, signal: string): Promise<number> {
     const request = { case: "kill", value: { processId, signal } } as const;
-    return (await this.#ask(this.#link.request(request, "killed", KILL_TIMEOUT_MS, { isMutating: true }))).count;
+    return (await this.request(request, "killed", KILL_TIMEOUT_MS, { isMutating: true })).count;
   }
 
   async writeStdin(processId: string, data: Uint8Array, close = false): Promise<void> {
     const request = { case: "writeStdin", value: { processId, data, close } } as const;
-    await this.#ask(this.#link.request(request, "stdinWritten", SPAWN_TIMEOUT_MS, { isMutating: true }));
-  }
-
-  async readFile(request: MessageInitShape<typeof ReadFileSchema>): Promise<FileContent> {
-    return await this.#ask(this.#link.request({ case: "readFile", value: request }, "fileContent", FILE_TIMEOUT_MS));
-  }
-
-  async writeFile(request: MessageInitShape<typeof WriteFileSchema>): Promise<FileWritten> {
-    const body = { case: "writeFile", value: request } as const;
-    return await this.#ask(this.#link.request(body, "fileWritten", FILE_TIMEOUT_MS, { isMutating: true }));
-  }
-
-  async listFiles(request: MessageInitShape<typeof ListFilesSchema>): Promise<FileList> {
-    return await this.#ask(this.#link.request({ case: "listFiles", value: request }, "fileList", FILE_TIMEOUT_MS));
-  }
-
-  /** The session stands still from now on until the scan ended, see agent.proto. */
-  async scanTree(request: MessageInitShape<typeof ScanTreeSchema>): Promise<TreeScan> {
-    return await this.#ask(this.#link.request({ case: "scanTree", value: request }, "treeScan", FILE_TIMEOUT_MS));
-  }
-
-  async readChunks(request: MessageInitShape<typeof ReadChunksSchema>): Promise<Uint8Array> {
-    const body = { case: "readChunks", value: request } as const;
-    return (await this.#ask(this.#link.request(body, "chunkData", FILE_TIMEOUT_MS))).data;
-  }
-
-  async endScan(): Promise<void> {
-    await this.#ask(this.#link.request({ case: "endScan", value: {} }, "scanEnded", FILE_TIMEOUT_MS));
-  }
-
-  async unpackTree(request: MessageInitShape<typeof UnpackTreeSchema>): Promise<TreeUnpacked> {
-    const body = { case: "unpackTree", value: request } as const;
-    return await this.#ask(this.#link.request(body, "treeUnpacked", FILE_TIMEOUT_MS, { isMutating: true }));
-  }
-
-  /** All of the changes, or none. */
-  async writeFiles(changes: MessageInitShape<typeof FileChangeSchema>[]): Promise<void> {
-    const body = { case: "writeFiles", value: { changes } } as const;
-    await this.#ask(this.#link.request(body, "filesWritten", FILE_TIMEOUT_MS, { isMutating: true }));
-  }
-
-  async readPart(request: MessageInitShape<typeof ReadPartSchema>): Promise<FilePart> {
-    return await this.#ask(this.#link.request({ case: "readPart", value: request }, "filePart", FILE_TIMEOUT_MS));
-  }
-
-  async writePart(request: MessageInitShape<typeof WritePartSchema>): Promise<FileWritten> {
-    const body = { case: "writePart", value: request } as const;
-    return await this.#ask(this.#link.request(body, "fileWritten", FILE_TIMEOUT_MS, { isMutating: true }));
-  }
-
-  async searchFiles(request: MessageInitShape<typeof SearchFilesSchema>): Promise<SearchResult> {
-    return await this.#ask(
-      this.#link.request({ case: "searchFiles", value: request }, "searchResult", FILE_TIMEOUT_MS),
-    );
+    await this.request(request, "stdinWritten", SPAWN_TIMEOUT_MS, { isMutating: true });
   }
 
   /** A call that may have changed files has ended; with `isSessionStart`, what is there was there when it began. */
   markWorkspace(isSessionStart = false): void {
     this.#link.tell({ case: "markWorkspace", value: { isSessionStart } });
-  }
-
-  async diffWorkspace(request: MessageInitShape<typeof DiffWorkspaceSchema>): Promise<WorkspaceChanges> {
-    return await this.#ask(
-      this.#link.request({ case: "diffWorkspace", value: request }, "workspaceChanges", FILE_TIMEOUT_MS),
-    );
   }
 
   /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */
@@ -418,16 +341,16 @@ export class Sandbox {
   }
 
   /** A request that went unanswered raises the question whether the agent lives at all. */
-  async #ask<T>(request: Promise<T>): Promise<T> {
+  protected override readonly request: AgentRequest = async (body, reply, timeoutMs, options) => {
     try {
-      return await request;
+      return await this.#link.request(body, reply, timeoutMs, options);
     } catch (error) {
       const isLost =
         error instanceof ToolFailure && (error.code === "OUTCOME_UNKNOWN" || error.code === "SANDBOX_UNAVAILABLE");
       if (isLost && this.#link.isConnected) void this.#checkAgent();
       throw error;
     }
-  }
+  };
 
   async #checkAgent(): Promise<void> {
     if (!(await this.#link.isAlive()) && this.#link.isConnected) this.#die("unresponsive");
