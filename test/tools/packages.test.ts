@@ -16,6 +16,7 @@ describe("install_packages", function () {
     index.addWheel("alpha", "1.0", { needs: ["delta"] });
     index.addWheel("alpha", "2.0", { needs: ["delta"] });
     index.addWheel("delta", "3.0");
+    index.addWheel("epsilon", "1.0");
     index.addWheel("broken", "1.0", { content: Buffer.from("not what the index says") });
     index.addNpm("left", "1.0.0");
     index.addNpm("left", "1.1.0");
@@ -91,10 +92,10 @@ describe("install_packages", function () {
   });
 
   it("installs into the project's own virtual environment where it has one", async () => {
-    await run("python3 -m venv .venv");
-    const { structured } = await install({ packages: ["delta"] });
-    expect(structured.installed).to.deep.equal([{ name: "delta", version: "3.0" }]);
-    expect(await run('.venv/bin/python -c "import delta; print(delta.__file__)"')).to.match(/workspace\/\.venv\//);
+    await run("python3 -m venv --without-pip --system-site-packages .venv");
+    const { structured } = await install({ packages: ["epsilon"] });
+    expect(structured.installed).to.deep.equal([{ name: "epsilon", version: "1.0" }]);
+    expect(await run('.venv/bin/python -c "import epsilon; print(epsilon.__file__)"')).to.match(/workspace\/\.venv\//);
     await run("rm -rf .venv");
   });
 
@@ -233,6 +234,17 @@ for method in ("PUT", "POST", "DELETE"):
     expect(text).to.match(
       /^pip: only some were installed\ndelta 3\.0\nalpha 1\.0\nfailed: absent-package: .*No matching/s,
     );
+  });
+
+  it("goes on in the same container after its worker was restarted, through the cache of the next one", async () => {
+    const container = await cluster.containerOf(session);
+    const worker = async () => (await client.call("get_session", { session_id: session })).structured.worker;
+    const before = await worker();
+    await cluster.stack.restartWorker(cluster.stack.workers.at(-1)!);
+    await eventually("the next worker has the session", async () => (await worker()) !== before, LONG_MS);
+    await run("pip uninstall -y delta");
+    expect((await install({ packages: ["delta"] })).structured).to.include({ status: "installed" });
+    expect(await cluster.containerOf(session)).to.equal(container);
   });
 
   it("comes with the same network after the container was lost, and in a fork", async () => {

@@ -14,8 +14,8 @@ export interface ContainerState {
   exitCode: number;
   env: string[];
   labels: Record<string, string>;
-  /** Any network but its own loopback. */
-  hasNetwork: boolean;
+  /** Undefined when it has but its own loopback. */
+  network: string | undefined;
   /** Folders of the host, by where they stand in the container. */
   binds: Record<string, string>;
 }
@@ -115,7 +115,7 @@ export class Engine {
         exitCode: ExitCode,
         env: found.Config.Env ?? [],
         labels: found.Config.Labels ?? {},
-        hasNetwork: found.HostConfig.NetworkMode !== "none",
+        network: found.HostConfig.NetworkMode === "none" ? undefined : found.HostConfig.NetworkMode,
         binds: Object.fromEntries(found.Mounts.map(({ Destination, Source }) => [Destination, Source])),
       };
     } catch (error) {
@@ -182,14 +182,16 @@ export class Engine {
     }
   }
 
-  /** One that a container uses stays: the engine refuses. */
-  async removeNetwork(id: string): Promise<void> {
-    await this.#call(`remove network ${short(id)}`, () => this.docker.getNetwork(id).remove()).catch(unlessInUse);
+  /** @returns false for one that a container uses: the engine refuses */
+  async removeNetwork(id: string): Promise<boolean> {
+    const removal = this.#call(`remove network ${short(id)}`, () => this.docker.getNetwork(id).remove());
+    return await removal.then(() => true, unlessInUse);
   }
 
-  /** One that a container mounts stays: the engine refuses. */
-  async removeVolume(name: string): Promise<void> {
-    await this.#call(`remove volume "${name}"`, () => this.docker.getVolume(name).remove()).catch(unlessInUse);
+  /** @returns false for one that a container mounts: the engine refuses */
+  async removeVolume(name: string): Promise<boolean> {
+    const removal = this.#call(`remove volume "${name}"`, () => this.docker.getVolume(name).remove());
+    return await removal.then(() => true, unlessInUse);
   }
 
   /** Idempotent. */
@@ -295,8 +297,10 @@ const toFilter = (labels: Record<string, string>): string[] =>
   Object.entries(labels).map(([name, value]) => `${name}=${value}`);
 
 /** Gone already, or still used: both leave nothing to do. */
-const unlessInUse = (error: unknown): void => {
-  if (![403, 404, 409].includes(statusOf(error) ?? 0)) throw error;
+const unlessInUse = (error: unknown): boolean => {
+  const status = statusOf(error) ?? 0;
+  if (![403, 404, 409].includes(status)) throw error;
+  return status === 404;
 };
 
 const short = (id: string): string => id.slice(0, 12);

@@ -64,6 +64,8 @@ export class SandboxHost implements Service {
   #prepared: Prepared | undefined;
   #isAvailable = false;
   readonly #sandboxes = new Map<string, Sandbox>();
+  /** Of earlier workers, with containers that this one took over. */
+  readonly #takenNetworks = new Set<string>();
   readonly #onAvailable = new Set<() => void>();
   /** The self-test's sandbox, as good as any other. */
   #tested: Sandbox | undefined;
@@ -151,11 +153,12 @@ export class SandboxHost implements Service {
       containerId,
       slot,
       this.options.limits,
-      state.hasNetwork,
+      state.network !== undefined,
       { engine, channel, log, onRemoved },
       state.isPaused,
     );
     this.#sandboxes.set(containerId, sandbox);
+    if (state.network !== undefined) this.#takenNetworks.add(state.network);
     return sandbox;
   }
 
@@ -179,8 +182,8 @@ export class SandboxHost implements Service {
   }
 
   /**
-   * Removes every container that this worker made, known or not, those that it took over, and its network. None is made
-   * after it.
+   * Removes every container that this worker made, known or not, those that it took over, and their networks. None is
+   * made after it.
    */
   async removeOwned(): Promise<number> {
     this.#isAvailable = false;
@@ -188,8 +191,8 @@ export class SandboxHost implements Service {
     const labels = { [LABELS.deployment]: deployment, [LABELS.worker]: worker };
     const ids = new Set([...(await this.deps.engine.list(labels)), ...this.#sandboxes.keys()]);
     await Promise.all([...ids].map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
-    const networks = await this.deps.engine.networks(labels);
-    await Promise.all(networks.map(({ id }) => this.deps.engine.removeNetwork(id)));
+    const networks = (await this.deps.engine.networks(labels)).map(({ name }) => name);
+    await Promise.all([...networks, ...this.#takenNetworks].map((name) => this.deps.engine.removeNetwork(name)));
     await rm(runFolder, { recursive: true, force: true });
     return ids.size;
   }

@@ -81,11 +81,12 @@ export class OrphanSweeper extends PeriodicService {
     kind: string,
     suspects: T[],
     workers: Workers,
-    remove: (orphan: T) => Promise<void>,
+    /** Resolves with false for what something still uses: it goes later. */
+    remove: (orphan: T) => Promise<unknown>,
   ): Promise<void> {
     for (const orphan of await this.#judge.twiceFound(suspects, workers)) {
       try {
-        await remove(orphan);
+        if ((await remove(orphan)) === false) continue;
         this.log.info({ kind, name: orphan.name, of: orphan.worker }, "an orphan was removed");
       } catch (err) {
         this.log.warn({ err, kind, name: orphan.name }, "an orphan was not removed; it is tried again");
