@@ -38,6 +38,7 @@ describe("OwnedSession", () => {
       ["create_session", note],
       ["write_file", note],
       ["read_file", () => Promise.reject(new ToolFailure("SANDBOX_UNAVAILABLE", "not now"))],
+      ["run_tests", () => new Promise(() => {})],
       ["edit_file", () => Promise.reject(new ToolFailure("OUTCOME_UNKNOWN", "who knows"))],
     ]);
     const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
@@ -54,15 +55,28 @@ describe("OwnedSession", () => {
   });
   afterEach(() => session.end());
 
-  const submit = async (tool = "write_file", key = "") => {
+  const submit = async (tool = "write_file", key = "", waitMs = 60_000) => {
     const callId = newCallId(sid);
-    const call = { principal: "ann", tool, class: "lane", mutates: true, waitMs: 60_000 } as const;
+    const call = { principal: "ann", tool, class: "lane", mutates: true, waitMs } as const;
     const rest = { args: '{"a":1}', argsHash: key || callId, key, maxDepth: 10, label: "" };
     const submitted = await scripts.submit(sid, { callId, ...call, ...rest });
     return submitted.kind === "attached" ? submitted.callId : callId;
   };
   const done = async (callId: Awaited<ReturnType<typeof submit>>) =>
     await eventually("the call is done", async () => (await records.callState(sid, callId)) === "done");
+
+  it("frees the lane of a call that outlives its wait, though Redis refused that once", async () => {
+    const detach = scripts.detach.bind(scripts);
+    scripts.detach = async () => {
+      scripts.detach = detach;
+      throw new Error("MISCONF");
+    };
+    await session.ring();
+    const [long, behind] = [await submit("run_tests", "", 10), await submit()];
+    await session.ring();
+    await done(behind);
+    expect(await records.callState(sid, long)).to.equal("detached");
+  });
 
   it("answers for a tool that only newer workers know", async () => {
     await session.ring();

@@ -289,15 +289,19 @@ export class OwnedSession {
     return Buffer.from(toBinary(SessionEventSchema, event));
   }
 
-  /** The call ran past its wait: it goes on, and the lane is free for the next. */
+  /** The call ran past its wait: it goes on, and the lane is free for the next. Tried until it is recorded, or over. */
   async #detach(callId: CallId): Promise<void> {
-    if (this.#isOver) return;
-    try {
-      const ready = await this.deps.scripts.detach(this.id, this.lease, callId);
-      this.#tell(callId, "detached");
-      this.#apply(ready);
-    } catch (error) {
-      this.#onScriptError(error);
+    while (this.#running.has(callId)) {
+      try {
+        const ready = await this.deps.scripts.detach(this.id, this.lease, callId);
+        this.#tell(callId, "detached");
+        this.#apply(ready);
+        return;
+      } catch (error) {
+        this.#onScriptError(error);
+        if (error instanceof FencedError) return;
+        await sleep(RETRY_MS, undefined, { ref: false });
+      }
     }
   }
 
