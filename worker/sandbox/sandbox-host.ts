@@ -19,7 +19,7 @@ import { SocketChannel } from "./socket-channel.ts";
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 30_000;
-const SELF_TEST_TIMEOUT_MS = 5_000;
+const SELF_TEST_TIMEOUT_MS = 15_000;
 /** In a worker's run folder: the store whose records tell whether that worker lives. */
 export const RUN_FOLDER_SIGN = "store";
 
