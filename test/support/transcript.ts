@@ -7,6 +7,7 @@ const MASKS: readonly [RegExp, string][] = [
   [/https?:\/\/[^\s)"]+/g, "http://…"],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "…"],
   [/\b\d+ files, \d+ bytes\b/g, "… files, … bytes"],
+  [/\(\d+ bytes, application/g, "(… bytes, application"], // how well a file packs depends on the times in it
   [/\bin \d+(\.\d+)? ?s\b/g, "in … s"],
   [/\b(duration_ms|duration)([ :]+)\d+(\.\d+)?/g, "$1$2…"],
   [/\(\d+(\.\d+)?m?s\)/g, "(… ms)"],

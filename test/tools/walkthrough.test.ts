@@ -7,6 +7,7 @@ import { Transcript } from "../support/transcript.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { type Project, patchOf, projects } from "./walkthrough-projects.ts";
 
+const PACKED = "project.tar.gz";
 const FILE = "docs/walkthrough.md";
 /** `UPDATE_WALKTHROUGH=1` writes the file instead of comparing with it. */
 const isUpdate = process.env.UPDATE_WALKTHROUGH === "1";
@@ -82,6 +83,12 @@ describe("A real task, over MCP alone,", () => {
     const diff = await call("diff_workspace", { since });
     expect(diff.structured.stat).to.deep.include({ files: 1 });
     await run("git diff --stat && git commit -qam Mend && git status --short");
+    transcript.say("The project, packed, for whoever asked: the file goes by the URL, past the model.");
+    await run(`git archive -o ${PACKED} HEAD && tar -tzf ${PACKED}`);
+    const { url, size_bytes } = (await call("get_artifact", { path: PACKED })).structured;
+    const packed = Buffer.from(await (await fetch(String(url))).arrayBuffer());
+    expect(packed.length).to.equal(size_bytes);
+    expect(packed.subarray(0, 2).toString("hex"), "a gzip file").to.equal("1f8b");
     await call("close_session", { session_id });
     return transcript.toString();
   };
