@@ -98,26 +98,30 @@ export class ChaosRun {
 
   async #work(): Promise<void> {
     const { seconds, signal, say, withFaults } = this.options;
-    const over = new AbortController();
+    const [faultsOver, workOver] = [new AbortController(), new AbortController()];
+    const startedAt = performance.now();
+    const isTime = (afterS: number): boolean =>
+      performance.now() - startedAt >= afterS * 1_000 || signal.aborted || workOver.signal.aborted;
+    const least = fewestOfAKind(seconds);
     const schedule = new FaultSchedule({
       world: this.world,
       log: this.#log,
       ledgers: this.#ledgers,
       random: this.#random.fork(),
       say,
+      wants: (kind) => !isTime(seconds) || (this.#log.counts[kind] ?? 0) < least,
     });
     this.#skipped = schedule.skipped;
-    const startedAt = performance.now();
-    const work = Promise.all(this.#sessions.map((session) => session.work(over.signal)));
-    work.catch(() => over.abort()); // the run has failed; `await work` says how
-    const faults = withFaults ? schedule.run(over.signal) : Promise.resolve();
-    const ends = AbortSignal.any([signal, over.signal]);
-    const isTime = (afterS: number): boolean => performance.now() - startedAt >= afterS * 1_000 || ends.aborted;
-    const isComplete = (): boolean => !withFaults || schedule.hasMade(fewestOfAKind(seconds));
+    const work = Promise.all(this.#sessions.map((session) => session.work(workOver.signal)));
+    work.catch(() => workOver.abort()); // the run has failed; `await work` says how
+    const faults = withFaults ? schedule.run(faultsOver.signal) : Promise.resolve();
+    const isComplete = (): boolean => !withFaults || schedule.hasMade(least);
     while (!isTime(seconds + OVERTIME_S) && !(isTime(seconds) && isComplete())) await sleep(POLL_MS);
-    over.abort();
+    faultsOver.abort();
+    await faults; // sessions work until they have got over the last one
+    workOver.abort();
     this.#workedS = (performance.now() - startedAt) / 1_000;
-    await Promise.all([work, faults]);
+    await work;
     signal.throwIfAborted();
   }
 

@@ -13,8 +13,6 @@ const BUSY_WAIT_MS = 15_000;
 const RECOVERY_MS = 30_000;
 const PAUSE_MS = { alone: 300, big: 300, small: 2_500 } as const;
 const POLL_MS = 50;
-/** Rounds of all kinds that a run plans; it makes those that its time allows. */
-const ROUNDS = 20;
 
 /** Breaks things in the order that the seed gives, big ones after each other and small ones beside them. */
 export class FaultSchedule {
@@ -31,6 +29,8 @@ export class FaultSchedule {
       ledgers: readonly SessionLedger[];
       random: Random;
       say: (text: string) => void;
+      /** Whether a kind is to be made (again). */
+      wants: (kind: string) => boolean;
     },
   ) {
     this.#kinds = FAULT_KINDS.filter((kind) => {
@@ -55,8 +55,9 @@ export class FaultSchedule {
   }
 
   async #track(kinds: FaultKind[], random: Random, until: AbortSignal): Promise<void> {
-    for (let round = 0; round < ROUNDS; round++) {
+    while (!until.aborted) {
       for (const kind of random.shuffled(kinds)) {
+        if (!this.deps.wants(kind.name)) continue;
         if (kind.size === "small") await this.#waitFor(() => !this.#isAlone, Number.POSITIVE_INFINITY, until);
         if (kind.size === "alone") await this.#becomeAlone(until);
         await this.#waitFor(() => this.#running() >= BUSY, BUSY_WAIT_MS, until);
@@ -65,6 +66,7 @@ export class FaultSchedule {
         this.#isAlone &&= kind.size !== "alone";
         await sleep(PAUSE_MS[kind.size]);
       }
+      await sleep(POLL_MS);
     }
   }
 
