@@ -49,7 +49,9 @@ export class PrivateEngine {
     const args = ["--config-file", at("daemon.json"), "--host", `unix://${this.socket}`, "--pidfile", at("docker.pid")];
     args.push("--data-root", at("data"), "--exec-root", at("exec"), "--bridge", "none", "--iptables=false");
     args.push("--shutdown-timeout", "2");
-    this.#process = new ManagedProcess("dockerd", "dockerd", args, { logFile: at("dockerd.log") });
+    // In a network of its own: an engine without a bridge removes "docker0", which is the machine's engine's.
+    const own = ["--net", "dockerd", ...args];
+    this.#process = new ManagedProcess("dockerd", "unshare", own, { logFile: at("dockerd.log") });
     const until = performance.now() + START_MS;
     while (!(await this.docker.ping().catch(() => undefined))) {
       if (!this.#process.isRunning || performance.now() > until)
