@@ -128,7 +128,8 @@ export class Worker implements Service {
         npmRegistryUrl: config.NPM_REGISTRY_URL,
       },
     );
-    const pool = new SandboxPool({ host, log }, config.POOL_SIZE);
+    const isBusy = (): boolean => recovery.isRestoring;
+    const pool = new SandboxPool({ host, isBusy, log }, config.POOL_SIZE);
     this.#pool = pool;
     const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
@@ -198,7 +199,7 @@ export class Worker implements Service {
     host.whenAvailable(() => this.#successor?.takeOver());
     host.whenAvailable(() => beats.beatNow());
     const sweeper = new OrphanSweeper(
-      { redis, store, engine, host, log },
+      { redis, store, engine, host, isBusy, log },
       {
         deployment: config.DEPLOYMENT,
         worker,

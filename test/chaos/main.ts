@@ -47,7 +47,7 @@ const limitS = seconds + REST_S;
 const limit = setTimeout(() => abort.abort(new Error(`the run took more than ${limitS} s`)), limitS * 1_000);
 
 try {
-  const env = { CAPACITY: "25", POOL_SIZE: "8", WORKSPACE_MB: "64" };
+  const env = { CAPACITY: "20", POOL_SIZE: "8", WORKSPACE_MB: "64" };
   const world = await ChaosWorld.start({ say, ownEngine: withFaults, env });
   let isGood = false;
   try {

@@ -37,6 +37,11 @@ export class Recovery {
     return new SessionCheckpoints({ ...this.deps, turnstile: this.#quiet }, { ...facts, durability: own }, workspace);
   }
 
+  /** Sessions come back now: what can wait leaves them the cores. */
+  get isRestoring(): boolean {
+    return this.#restores.isInUse;
+  }
+
   /** Makes a container for the session; some at a time where files are to come back into it. */
   async inTurn<T>({ checkpoint }: SessionRecord, make: () => Promise<T>): Promise<T> {
     return checkpoint ? await this.#restores.pass(make) : await make();

@@ -3,8 +3,12 @@ export class Turnstile {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(count: number) {
+  constructor(private readonly count: number) {
     this.#free = count;
+  }
+
+  get isInUse(): boolean {
+    return this.#free < this.count;
   }
 
   async pass<T>(work: () => Promise<T>): Promise<T> {

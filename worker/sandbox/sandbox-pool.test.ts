@@ -5,7 +5,8 @@ import { SandboxPool } from "./sandbox-pool.ts";
 
 describe("SandboxPool", () => {
   const docker = useDocker();
-  const newPool = (size: number) => new SandboxPool({ host: docker.host, log: silentLog }, size);
+  let isBusy = false;
+  const newPool = (size: number) => new SandboxPool({ host: docker.host, isBusy: () => isBusy, log: silentLog }, size);
   const filled = async (pool: SandboxPool, size: number) => {
     while (pool.warmCount < size) await new Promise((resolve) => void setImmediate(resolve));
   };
@@ -20,6 +21,18 @@ describe("SandboxPool", () => {
     expect(await docker.containers()).to.have.length(3);
     await pool.stop();
     expect(await docker.containers()).to.deep.equal([sandbox.containerId]);
+    await sandbox.remove();
+  });
+
+  it("fills up when nobody needs the cores more, and hands out all the same", async () => {
+    const pool = newPool(1);
+    isBusy = true;
+    pool.start();
+    const sandbox = await pool.take();
+    expect(await docker.containers()).to.deep.equal([sandbox.containerId]);
+    isBusy = false;
+    await filled(pool, 1);
+    await pool.stop();
     await sandbox.remove();
   });
 

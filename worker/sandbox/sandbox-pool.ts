@@ -6,6 +6,7 @@ import type { SandboxHost, SandboxKind } from "./sandbox-host.ts";
 
 /** Starting a container keeps a core busy for a while; running calls come first. */
 const REFILL_CONCURRENCY = 2;
+const BUSY_LOOK_MS = 500;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 15_000;
 
@@ -16,9 +17,15 @@ export class SandboxPool implements Service {
   readonly #starting = new Set<Promise<void>>();
   #retryMs = RETRY_FIRST_MS;
   #isBackingOff = false;
+  #busyTimer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly deps: { host: SandboxHost; log: Logger },
+    private readonly deps: {
+      host: SandboxHost;
+      /** Sessions come back and need the cores: the pool fills when they have. */
+      isBusy: () => boolean;
+      log: Logger;
+    },
     private readonly size: number,
   ) {
     deps.host.whenAvailable(() => this.#refill());
@@ -42,6 +49,7 @@ export class SandboxPool implements Service {
   async stop(): Promise<void> {
     this.#abort?.abort();
     this.#abort = undefined;
+    clearTimeout(this.#busyTimer);
     await Promise.all(this.#starting);
     await Promise.all(this.#warm.splice(0).map((sandbox) => this.#remove(sandbox)));
   }
@@ -70,6 +78,11 @@ export class SandboxPool implements Service {
   #refill(): void {
     const signal = this.#abort?.signal;
     if (!signal || this.#isBackingOff || !this.deps.host.isAvailable) return;
+    clearTimeout(this.#busyTimer);
+    if (this.deps.isBusy()) {
+      this.#busyTimer = setTimeout(() => this.#refill(), BUSY_LOOK_MS).unref();
+      return;
+    }
     while (this.#starting.size < REFILL_CONCURRENCY && this.#warm.length + this.#starting.size < this.size) {
       const starting = this.#startOne(signal);
       this.#starting.add(starting);

@@ -24,10 +24,11 @@ describe("OrphanSweeper", () => {
   const docker = useDocker();
   let store: StoreIdentity;
   let names = 0;
+  let isBusy = false;
 
   const sweeper = (orphanAgeMs = 600_000): SteppedSweeper =>
     new SteppedSweeper(
-      { redis: server.redis, store, engine: docker.engine, host: docker.host, log: silentLog },
+      { redis: server.redis, store, engine: docker.engine, host: docker.host, isBusy: () => isBusy, log: silentLog },
       { deployment: docker.deployment, worker: "w_test", runFolders: docker.runFolder, everyMs: 60_000, orphanAgeMs },
     );
   const labels = (worker: string) => ({
@@ -61,6 +62,17 @@ describe("OrphanSweeper", () => {
     expect(await left()).to.deep.equal([]);
     await sweeper().sweep();
     expect(existsSync(folder)).to.equal(false);
+  });
+
+  it("waits while sessions come back", async () => {
+    await make("w_dead");
+    await ended("w_dead");
+    isBusy = true;
+    await sweeper().sweep();
+    expect(await left()).to.have.length(1);
+    isBusy = false;
+    await sweeper().sweep();
+    expect(await left()).to.deep.equal([]);
   });
 
   it("removes nothing that was found only once", async () => {

@@ -29,7 +29,15 @@ export class OrphanSweeper extends PeriodicService {
   #isRefused = false;
 
   constructor(
-    private readonly deps: { redis: Redis; store: StoreIdentity; engine: Engine; host: SandboxHost; log: Logger },
+    private readonly deps: {
+      redis: Redis;
+      store: StoreIdentity;
+      engine: Engine;
+      host: SandboxHost;
+      /** Sessions come back and need the cores: sweeping can wait. */
+      isBusy: () => boolean;
+      log: Logger;
+    },
     private readonly options: SweeperOptions,
   ) {
     super("orphan sweeper", options.everyMs, deps.log);
@@ -37,9 +45,9 @@ export class OrphanSweeper extends PeriodicService {
   }
 
   protected override async pass(): Promise<void> {
-    const { redis, engine, host } = this.deps;
+    const { redis, engine, host, isBusy } = this.deps;
     const { present } = host;
-    if (!present || redis.status !== "ready" || !(await this.#isRedisOurs())) return;
+    if (isBusy() || !present || redis.status !== "ready" || !(await this.#isRedisOurs())) return;
     const labels = { [LABELS.deployment]: this.options.deployment, [LABELS.store]: this.deps.store.id };
     const containers = await engine.containers(labels);
     const [networks, volumes, folders] = await Promise.all([
