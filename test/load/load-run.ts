@@ -184,12 +184,15 @@ export class LoadRun {
     return Number(/^used_memory:(\d+)/m.exec(await this.#redis.info("memory"))?.[1]);
   }
 
-  /** Without a closed session's, which go by themselves within a minute, and without finished jobs: BullMQ keeps 500 a queue. */
+  /**
+   * Without a closed session's, which go by themselves within a minute, or within a day where they are of its checkpoints,
+   * and without finished jobs: BullMQ keeps 500 a queue.
+   */
   async #lastingKeys(): Promise<number> {
     let count = 0;
     for await (const keys of this.#redis.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
       const pipeline = this.#redis.pipeline();
-      for (const key of keys.filter((each) => !JOB.test(each))) pipeline.ttl(key);
+      for (const key of keys.filter((each) => !JOB.test(each) && !CHECKPOINTS.test(each))) pipeline.ttl(key);
       const ttls = (await pipeline.exec()) ?? [];
       count += ttls.filter(([, ttl]) => ttl === -1 || Number(ttl) > CLOSING_TTL_S).length;
     }
@@ -199,6 +202,8 @@ export class LoadRun {
 
 /** A call's, or one of the place queue. */
 const JOB = /^\{cgq\}:(calls-\w+:call_|place:[^:]*\d)/;
+
+const CHECKPOINTS = /^cg:\{ses_\w+\}:(ck$|k:)/;
 
 interface Counts {
   files: Record<string, Record<string, number>>;
