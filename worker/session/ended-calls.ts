@@ -8,6 +8,8 @@ export type CallEnd = Parameters<SessionScripts["finish"]>[2];
 const ENDS_KEPT = 16;
 const KEPT_BYTES_MAX = 16 * 1024;
 const IDS_KEPT = 1_024;
+/** An event's few bytes would keep the 8 KB slab alive that Node.js cut them from. Who waits reads the record. */
+const NO_EVENT = Buffer.alloc(0);
 
 /** What a session's owner remembers of calls that it ended, for records that forget it: none of them starts again. */
 export class EndedCalls {
@@ -18,7 +20,7 @@ export class EndedCalls {
     this.#ids.add(end.callId);
     if (this.#ids.size > IDS_KEPT) this.#ids.delete(this.#ids.values().next().value!);
     if (end.outcome.length > KEPT_BYTES_MAX) return;
-    this.#ends.set(end.callId, end);
+    this.#ends.set(end.callId, { ...end, event: NO_EVENT });
     if (this.#ends.size > ENDS_KEPT) this.#ends.delete(this.#ends.keys().next().value!);
   }
 
@@ -30,6 +32,6 @@ export class EndedCalls {
   endOf(callId: CallId): CallEnd {
     const forgotten = new ToolFailure("OUTCOME_UNKNOWN", "The call ended, but its result was lost with the records");
     const outcome = JSON.stringify({ failure: forgotten.toRecord() });
-    return this.#ends.get(callId) ?? { callId, state: "failed", outcome, event: Buffer.alloc(0) };
+    return this.#ends.get(callId) ?? { callId, state: "failed", outcome, event: NO_EVENT };
   }
 }
