@@ -79,10 +79,12 @@ const coordinatorKilled: FaultKind = {
   make: async ({ world, random, note }) => {
     const coordinator = random.pick(world.coordinators)!;
     note(coordinator.name);
+    coordinator.httpLink.refuse();
     coordinator.process.signal("SIGKILL");
     await coordinator.process.exited;
     await sleep(RESTART_MS);
     await world.restartCoordinator(coordinator);
+    await coordinator.httpLink.accept();
   },
 };
 

@@ -13,6 +13,8 @@ const BUSY_WAIT_MS = 15_000;
 const RECOVERY_MS = 30_000;
 const PAUSE_MS = { alone: 300, big: 300, small: 2_500 } as const;
 const POLL_MS = 50;
+/** All clients begin at once: their first calls are slow without any fault. */
+const WARM_MS = 5_000;
 
 /** Breaks things in the order that the seed gives, big ones after each other and small ones beside them. */
 export class FaultSchedule {
@@ -49,6 +51,7 @@ export class FaultSchedule {
   /** Resolves when `until` aborted and no cause lasts any more. */
   async run(until: AbortSignal): Promise<void> {
     const { random } = this.deps;
+    await sleep(WARM_MS, undefined, { signal: until }).catch(() => {}); // rejects only when stopped
     const big = this.#kinds.filter(({ size }) => size !== "small");
     const small = this.#kinds.filter(({ size }) => size === "small");
     await Promise.all([this.#track(big, random.fork(), until), this.#track(small, random.fork(), until)]);

@@ -15,6 +15,7 @@ export class Link {
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
   #isClosed = false;
+  #port = 0;
 
   private constructor(
     private readonly target: Address,
@@ -65,7 +66,19 @@ export class Link {
     return { count: pairs.length, end: () => pairs.flat().forEach((socket) => void socket.destroy()) };
   }
 
-  /** Cuts, and refuses everything until `open`. */
+  /** Nobody listens there any more, as when the target itself died: whoever connects is refused. What is connected stays. */
+  refuse(): void {
+    this.#port = this.port;
+    this.#server.close();
+  }
+
+  /** After `refuse`: on the same port again. */
+  async accept(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
+  /** Cuts, and lets nothing through until `open`. */
   close(): void {
     this.#isClosed = true;
     this.cut();
