@@ -74,6 +74,7 @@ try {
 } finally {
   clearTimeout(limit);
 }
+process.exit(); // a client of a coordinator that was killed may keep its stream for ever
 
 function figuresTable(figures: Figures): string {
   const rows = Object.entries(figures).flatMap(([name, value]) =>

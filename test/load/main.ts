@@ -63,6 +63,7 @@ try {
 } finally {
   clearTimeout(limit);
 }
+process.exit(); // a client of a coordinator that was killed may keep its stream for ever
 
 function judge(figures: LoadFigures): Verdict[] {
   const { failed_calls: failed, memory, file_descriptors: files, keys, containers } = figures;
