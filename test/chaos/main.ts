@@ -56,7 +56,7 @@ try {
     for (const [name, entries] of Object.entries(findings)) {
       for (const entry of entries.slice(0, SHOWN)) say(`${name}: ${entry}`);
     }
-    const verdicts = judge(figures, withFaults);
+    const verdicts = judge(figures, withFaults, seconds);
     console.log(`\n${figuresTable(figures)}\n\n${verdictTable(verdicts)}`);
     if (values.json) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
     isGood = verdicts.every(({ isMet }) => isMet);
