@@ -12,7 +12,7 @@ const WITH_FAULTS = { seconds: 100, sessions: 50 };
 /** What is enough for the checks to see a planted bug. */
 const PLANTED = { seconds: 4, sessions: 8 };
 /** Beside the work: start, the last recovery, the checks, the end. */
-const REST_S = 300;
+const REST_S = 600;
 const SHOWN = 10;
 
 const { values } = parseArgs({
