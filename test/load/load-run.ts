@@ -203,7 +203,8 @@ export class LoadRun {
 /** A call's, or one of the place queue. */
 const JOB = /^\{cgq\}:(calls-\w+:call_|place:[^:]*\d)/;
 
-const CHECKPOINTS = /^cg:\{ses_\w+\}:(ck$|k:)/;
+/** Of a session, and their indexes. */
+const CHECKPOINTS = /^cg:(\{ses_\w+\}:(ck$|k:)|checkpoints|principal:[^:]+:checkpoints$)/;
 
 interface Counts {
   files: Record<string, Record<string, number>>;
