@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { findEngine } from "./docker-engine.mjs";
+import { packagesOfMissing } from "./extra-tools.mjs";
 import { findMissing } from "./missing.mjs";
 import { areNpmPackagesCurrent } from "./npm-install.mjs";
 import { endEngine, enter, leave, recordEngine } from "./started-engine.mjs";
@@ -20,6 +21,11 @@ describe("what a machine lacks", () => {
       startsEngine: false,
       npm: false,
     });
+  });
+
+  it("is asked for by the suites that need more, by names that are known", () => {
+    expect(packagesOfMissing("")).to.deep.equal([]);
+    expect(() => packagesOfMissing("prometheus grafana")).to.throw('SETUP_TOOLS knows no "grafana"');
   });
 
   it("names an engine that DOCKER_HOST points to in vain, and starts no other", async () => {

@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { findEngine } from "./docker-engine.mjs";
+import { packagesOfMissing } from "./extra-tools.mjs";
 import { areNpmPackagesCurrent } from "./npm-install.mjs";
 import { findProgram } from "./run-command.mjs";
 
 /**
  * Looks at the machine and returns what has to be done:
- * `packages` to install with apt, `npm` and `startsEngine` as booleans, and `problems` that this user cannot mend here.
+ * `packages` to install with apt, those of the tools that SETUP_TOOLS lists included, `npm` and `startsEngine` as
+ * booleans, and `problems` that this user cannot mend here.
  */
 export async function findMissing(env) {
   const canInstall = process.platform === "linux" && process.getuid() === 0 && Boolean(findProgram("apt-get"));
@@ -21,6 +23,12 @@ export async function findMissing(env) {
         what: "redis-server is not installed",
         how: advice("brew install redis", "apt-get install redis-server"),
       });
+  }
+  const extra = packagesOfMissing(env.SETUP_TOOLS ?? "");
+  if (canInstall) packages.push(...extra);
+  else if (extra.length > 0) {
+    const what = extra.map((name) => `${name} is not installed`).join(", ");
+    problems.push({ what, how: advice(`brew install ${extra.join(" ")}`, `apt-get install ${extra.join(" ")}`) });
   }
   if (engine.problem) {
     const hasDockerd = Boolean(findProgram("dockerd"));
