@@ -28,7 +28,7 @@ const kilobytes = (text: string, name: string): number => {
   return (Number(found[1]) * 1024) / 1e6;
 };
 
-/** Calls until the coordinator at `url` has answered `total`, those before included. */
+/** Calls until the coordinator whose metrics are at `url` has answered `total`, those before included. */
 export const callUntil = async (
   url: string,
   total: number,
@@ -44,7 +44,7 @@ export const callUntil = async (
 };
 
 const callsAnswered = async (url: string): Promise<number> => {
-  const text = await (await fetch(new URL("/metrics", url))).text();
+  const text = await (await fetch(url)).text();
   const counts = [...text.matchAll(/^codegen_calls_total\{.*\} (\d+)$/gm)];
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 };

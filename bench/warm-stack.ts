@@ -79,7 +79,7 @@ const measureManyCalls = async (bench: Bench, stack: EmbeddedStack): Promise<voi
   }
   if (bench.wants("coordinator_memory_10k")) {
     bench.say(`calls until the coordinator has answered ${CALLS}`);
-    await callUntil(stack.url, CALLS, eight, bench.signal);
+    await callUntil(stack.metricsUrl(stack.coordinators[0]!), CALLS, eight, bench.signal);
     bench.add(valueRow("coordinator_memory_10k", await residentMb(stack.coordinators[0]!.pid!), "MB"));
   }
   await Promise.all(agents.map((agent) => agent.close()));

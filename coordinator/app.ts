@@ -3,7 +3,6 @@ import { hostHeaderValidation, originValidation } from "@modelcontextprotocol/no
 import { localhostAllowedHostnames } from "@modelcontextprotocol/server";
 import express from "express";
 import type { Redis } from "ioredis";
-import type { Registry } from "prom-client";
 import { VERSION } from "../shared/version.ts";
 import type { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
 import type { Transfers } from "./artifacts/transfers.ts";
@@ -27,7 +26,6 @@ export const createApp = (deps: {
   artifacts: ArtifactRoutes;
   transfers: Transfers;
   redis: Redis;
-  registry: Registry;
   authenticate: Authenticate;
   countWorkers: () => Promise<number>;
   /** Whether Redis would evict records. */
@@ -35,7 +33,7 @@ export const createApp = (deps: {
   host: string;
   allowedHosts: string[];
 }): RequestListener => {
-  const { mcp, artifacts, transfers, redis, registry, authenticate, countWorkers, evicts, host, allowedHosts } = deps;
+  const { mcp, artifacts, transfers, redis, authenticate, countWorkers, evicts, host, allowedHosts } = deps;
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -53,9 +51,6 @@ export const createApp = (deps: {
     const workers = isReady ? await countWorkers().catch(() => 0) : 0;
     const state = !isReady ? "unreachable" : evicts() ? "evicts" : "ok";
     response.status(state === "ok" ? 200 : 503).json({ redis: state, workers });
-  });
-  app.get("/metrics", async (_, response) => {
-    response.type(registry.contentType).send(await registry.metrics());
   });
 
   const names = [...localhostAllowedHostnames(), ...hostOf(host), ...allowedHosts];

@@ -4,6 +4,10 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
+import { LossMetrics } from "../shared/metrics/loss-metrics.ts";
+import { MetricsServer } from "../shared/metrics/metrics-server.ts";
+import { collectProcessMetrics } from "../shared/metrics/process-metrics.ts";
+import { RedisMetrics } from "../shared/metrics/redis-metrics.ts";
 import { Records } from "../shared/records.ts";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
@@ -35,7 +39,7 @@ import { createServer as createMcpServer, type ServerFactory } from "./mcp/serve
 import { SseInbox } from "./mcp/sse/sse-inbox.ts";
 import { SseLeg } from "./mcp/sse/sse-leg.ts";
 import { StreamResumer } from "./mcp/stream-resumer.ts";
-import { CallMetrics } from "./metrics.ts";
+import { CoordinatorMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
 import { ToolRunner } from "./tool-runner.ts";
 import { ToolService } from "./tool-service.ts";
@@ -53,6 +57,7 @@ export class Coordinator implements Service {
   /** What every leg calls. */
   readonly tools: ToolService;
   readonly #server: Server;
+  readonly #metricsServer: MetricsServer;
   readonly #services: Service[];
   readonly #mcp: McpEndpoint;
   readonly #lane: LaneCalls;
@@ -74,14 +79,26 @@ export class Coordinator implements Service {
     this.#subscriber = subscriber;
     this.#queueRedis = queueRedis;
 
+    const registry = new Registry();
+    this.#metricsServer = new MetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
+    collectProcessMetrics(registry, "coordinator");
+    new RedisMetrics(registry, redis);
+    const losses = new LossMetrics(registry);
+
     const records = new Records(redis);
-    const scripts = new SessionScripts(redis);
+    const scripts = new SessionScripts(redis, losses);
     const placement = new Placement(redis);
+    const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const watcher = new CallWatcher({ subscriber, log });
     const doorbells = new Doorbells({ redis: queueRedis, log });
     const memory = new MemoryGuard(redis, log);
+    const metrics = new CoordinatorMetrics(registry, {
+      waitingSessions: () => placement.waiting(),
+      liveWorkers: countWorkers,
+      redisMemory: () => memory.usedShare,
+    });
     const opener = new SessionOpener(
-      { redis, scripts, placement, watcher, doorbells, memory },
+      { redis, scripts, placement, watcher, doorbells, memory, metrics },
       config.MAX_WAITING_SESSIONS,
     );
     const resolver = new SessionResolver({ redis, records, opener });
@@ -90,7 +107,6 @@ export class Coordinator implements Service {
     this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts }, config.REATTACH_MS);
 
     const isStoreThere = (): boolean => redis.status === "ready";
-    const registry = new Registry();
     const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter });
     const reached = (): string => this.url.replace(/\/\/(0\.0\.0\.0|\[::\]):/, "//127.0.0.1:");
     const { PUBLIC_URL, INTERNAL_URL, ARTIFACT_URL_TTL_MS: ttlMs } = config;
@@ -106,7 +122,7 @@ export class Coordinator implements Service {
       runner,
       codegenMcp: new CodegenMcpTools({ runner, records, scripts }),
       depth: new PrincipalDepth(config.MAX_PRINCIPAL_DEPTH),
-      metrics: new CallMetrics(registry, { waitingSessions: () => placement.waiting() }),
+      metrics,
       isStoreThere,
       log,
     });
@@ -124,11 +140,10 @@ export class Coordinator implements Service {
     const offers = new Offers(config.TOOLSETS, config.CONFORMANCE_FIXTURES ? ["conformance"] : []);
     this.#mcp = new McpEndpoint({ createServer, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
-    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, log }, config.LEASE_MS);
+    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, metrics, log }, config.LEASE_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
     this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus, inbox];
 
-    const countWorkers = (): Promise<number> => placement.countWorkers(config.LEASE_MS);
     const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
     const evicts = (): boolean => memory.evicts;
     const transfers = new Transfers();
@@ -145,7 +160,6 @@ export class Coordinator implements Service {
       artifacts,
       transfers,
       redis,
-      registry,
       authenticate,
       countWorkers,
       evicts,
@@ -162,13 +176,19 @@ export class Coordinator implements Service {
     return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   }
 
+  /** Where Prometheus scrapes; undefined where `METRICS_PORT` is not set. */
+  get metricsUrl(): string | undefined {
+    return this.#metricsServer.url;
+  }
+
   /** Resolves when it listens. Waits for Redis in the background; calls are refused until it is there. */
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#server.listen(this.config.PORT, this.config.HOST);
     await once(this.#server, "listening");
-    this.log.info({ url: this.url }, "coordinator listens");
+    await this.#metricsServer.start();
+    this.log.info({ metrics: this.metricsUrl, url: this.url }, "coordinator listens");
     void this.#startServices().catch((err: unknown) => this.log.error({ err }, "start failed"));
   }
 
@@ -186,6 +206,7 @@ export class Coordinator implements Service {
     await this.#mcp.close();
     this.#server.closeAllConnections();
     await closed;
+    await this.#metricsServer.stop();
     await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
     await Promise.all([this.#redis, this.#subscriber, this.#queueRedis].map(closeRedis));
   }

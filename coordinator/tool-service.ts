@@ -6,7 +6,7 @@ import { isRedisAway } from "../shared/redis/connect.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { OutputPosition } from "./calls/output-follower.ts";
 import type { PrincipalDepth } from "./calls/principal-depth.ts";
-import type { CallMetrics } from "./metrics.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
 import { answer, failed, type ToolResult } from "./tool-answer.ts";
 import { checkArguments, type ToolRunner } from "./tool-runner.ts";
 import type { CodegenMcpTools } from "./tools/codegen-mcp-tools.ts";
@@ -18,7 +18,7 @@ export class ToolService {
       runner: ToolRunner;
       codegenMcp: CodegenMcpTools;
       depth: PrincipalDepth;
-      metrics: CallMetrics;
+      metrics: Pick<CoordinatorMetrics, "answered">;
       /** False while Redis is away. */
       isStoreThere: () => boolean;
       log: Logger;
@@ -62,7 +62,7 @@ export class ToolService {
       return failed(failure);
     } finally {
       const durationMs = Math.round(performance.now() - caller.receivedAt);
-      metrics.ended(name, code, durationMs);
+      metrics.answered(name, code, durationMs);
       const line = { tool: name, ...ids, principal: caller.principal, code, durationMs };
       setImmediate(() => log.info(line, "call answered")); // its write would hold up the answer
     }

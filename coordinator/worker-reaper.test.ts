@@ -27,7 +27,14 @@ describe("WorkerReaper", () => {
     await server.redis.hset(keys.worker(WORKER), "beat", 1);
     const { redis } = server;
     const opener = undefined as unknown as SessionOpener; // there are no sessions to place again
-    const deps = { redis, queueRedis: redis, scripts: new SessionScripts(redis), opener, log: silentLog };
+    const deps = {
+      redis,
+      queueRedis: redis,
+      scripts: new SessionScripts(redis),
+      opener,
+      metrics: { workerLost: () => {} },
+      log: silentLog,
+    };
     reaper = new ManualReaper(deps, LEASE_MS);
     await reaper.look();
   });

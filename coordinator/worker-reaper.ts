@@ -34,6 +34,7 @@ export class WorkerReaper extends PeriodicService {
       queueRedis: Redis;
       scripts: SessionScripts;
       opener: SessionOpener;
+      metrics: { workerLost(): void };
       log: Logger;
     },
     private readonly leaseMs: number,
@@ -73,7 +74,7 @@ export class WorkerReaper extends PeriodicService {
   }
 
   async #reap(worker: string): Promise<void> {
-    const { redis, queueRedis, log } = this.deps;
+    const { redis, queueRedis, metrics, log } = this.deps;
     const beat = this.#observed.get(worker)?.beat;
     const sessions = (await redis.smembers(keys.workerSessions(worker))) as SessionId[];
     log.warn({ worker, sessions: sessions.length }, "a worker died; its sessions are placed again");
@@ -81,7 +82,7 @@ export class WorkerReaper extends PeriodicService {
       if ((await this.#beatOf(worker)) !== beat) return; // it is back, and keeps what it still has
       await this.#takeBack(sid, worker);
     }
-    await endWorker(worker, redis, queueRedis);
+    if (await endWorker(worker, redis, queueRedis)) metrics.workerLost();
     this.#observed.delete(worker);
   }
 

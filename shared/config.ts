@@ -10,6 +10,9 @@ export const CommonEnv = z.object({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   /** A worker that does not beat for this long is dead. */
   LEASE_MS: z.coerce.number().int().min(3_000).default(9_000),
+  /** Where Prometheus scrapes; without a port nothing listens, 0 takes a free one. */
+  METRICS_HOST: z.string().default("127.0.0.1"),
+  METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   /** Offers the fixture tools and resources of the MCP conformance suite: for tests. */
   CONFORMANCE_FIXTURES: z.stringbool().default(false),
 });

@@ -35,6 +35,7 @@ export class PlacementConsumer implements Service {
       keeper: SessionKeeper;
       /** No Docker, or no beat that got through, no sessions. */
       mayTake: () => boolean;
+      metrics: { placed(waitedMs: number): void };
       log: Logger;
     },
     private readonly options: { worker: string; capacity: number; leaseMs: number },
@@ -81,7 +82,7 @@ export class PlacementConsumer implements Service {
 
   /** Takes the session whose turn it is, if this worker should. @returns what happened, for the operator's board */
   async takeOne(): Promise<string> {
-    const { redis, placement, scripts, keeper, mayTake } = this.deps;
+    const { redis, placement, scripts, keeper, mayTake, metrics } = this.deps;
     const { worker, capacity, leaseMs } = this.options;
     if (!this.#worker) return "stopping";
     if (!mayTake() || keeper.size + this.#reserved >= capacity) return await this.#passOn("no free slot", 100);
@@ -93,6 +94,7 @@ export class PlacementConsumer implements Service {
       if (taken.kind === "none") return "nobody waits";
       await redis.sadd(keys.workerSessions(worker), taken.sessionId);
       const epoch = await scripts.claim(taken.sessionId, worker);
+      if (epoch > 0) metrics.placed(taken.waitedMs);
       if (epoch > 0) await keeper.adopt(taken.sessionId, epoch);
       await placement.settle(taken.sessionId);
       return epoch > 0 ? "placed" : "gone";

@@ -4,7 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { Registry } from "prom-client";
 import { newIncarnationId, type SessionId } from "../shared/ids.ts";
+import { MetricsServer } from "../shared/metrics/metrics-server.ts";
+import { collectProcessMetrics } from "../shared/metrics/process-metrics.ts";
+import { RedisMetrics } from "../shared/metrics/redis-metrics.ts";
 import { Records } from "../shared/records.ts";
 import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
@@ -22,6 +26,7 @@ import { DrainWatch } from "./handover/drain-watch.ts";
 import { Successor } from "./handover/successor.ts";
 import { Beats } from "./lease/beats.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
+import { WorkerMetrics } from "./metrics.ts";
 import { PackageCache } from "./packages/package-cache.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
 import type { AgentFiles } from "./sandbox/agent-files.ts";
@@ -53,6 +58,7 @@ import { closeSession, createSession } from "./tools/sessions.ts";
 import { writeProcess } from "./tools/write-process.ts";
 import { receiveFile } from "./transfer/receive-file.ts";
 import { sendFile } from "./transfer/send-file.ts";
+import { registerWorkerGauges } from "./worker-gauges.ts";
 
 const DRAIN_POLL_MS = 50;
 /** How long the next worker of this host may take to come. */
@@ -73,6 +79,7 @@ export class Worker implements Service {
   readonly #beats: Beats;
   readonly #pool: SandboxPool;
   readonly #successor: Successor | undefined;
+  readonly #metricsServer: MetricsServer;
   readonly #redis;
   readonly #subscriber;
   readonly #queueRedis;
@@ -95,7 +102,13 @@ export class Worker implements Service {
     const worker = this.incarnation;
     const { CAPACITY: capacity, LEASE_MS: leaseMs, BEAT_MS: beatMs } = config;
 
-    const scripts = new SessionScripts(redis);
+    const registry = new Registry();
+    this.#metricsServer = new MetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
+    collectProcessMetrics(registry, "worker");
+    new RedisMetrics(registry, redis);
+    const executors = new Map<string, Executor>();
+    const metrics = new WorkerMetrics(registry, (tool) => executors.has(tool));
+    const scripts = new SessionScripts(redis, metrics);
     const store = new StoreIdentity(redis, config.DEPLOYMENT);
     this.#store = store;
     const placement = new Placement(redis);
@@ -104,7 +117,7 @@ export class Worker implements Service {
     const images = new SandboxImages([...own, ...config.SANDBOX_IMAGES], config.SANDBOX_IMAGE);
     const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
     const host = new SandboxHost(
-      { engine, log },
+      { engine, metrics, log },
       {
         deployment: config.DEPLOYMENT,
         store: () => store.id,
@@ -129,9 +142,8 @@ export class Worker implements Service {
       },
     );
     const isBusy = (): boolean => recovery.isRestoring;
-    const pool = new SandboxPool({ host, isBusy, log }, config.POOL_SIZE);
+    const pool = new SandboxPool({ host, isBusy, metrics, log }, config.POOL_SIZE);
     this.#pool = pool;
-    const executors = new Map<string, Executor>();
     const onRoom = (): void => void this.#placement.takeOne().catch(() => {}); // the next doorbell tries again
     const { diskMb, pids } = limits;
     const facts = { defaultImage: images.defaultName, network: config.DEFAULT_NETWORK, diskMb, pids };
@@ -143,7 +155,7 @@ export class Worker implements Service {
       },
     );
     const { DURABILITY: durability, CHECKPOINT_QUIET_MS: quietMs } = config;
-    const recovery = new Recovery({ redis, scripts, store: checkpointStore, log }, { durability, quietMs });
+    const recovery = new Recovery({ redis, scripts, store: checkpointStore, metrics, log }, { durability, quietMs });
     const isAvailable = (): boolean => host.isAvailable;
     const load = (): number => this.#placement.load;
     const onBeat = (sentAtMs: number): void => guard.onBeat(sentAtMs);
@@ -155,7 +167,19 @@ export class Worker implements Service {
     const egressEnvironment = (): Promise<Record<string, string>> => packages.environment();
     const providing = { redis, scripts, beats, pool, recovery, removal, egressEnvironment, log };
     const containers = new ContainerProvider(providing, facts);
-    const keeping = { redis, scripts, beats, containers, removal, recovery, executors, log, onRoom, onGivenBack };
+    const keeping = {
+      redis,
+      scripts,
+      beats,
+      containers,
+      removal,
+      recovery,
+      executors,
+      metrics,
+      log,
+      onRoom,
+      onGivenBack,
+    };
     const keeper = new SessionKeeper(keeping, worker);
     this.#keeper = keeper;
     const guard = new LeaseGuard(
@@ -190,7 +214,7 @@ export class Worker implements Service {
     if (config.CONFORMANCE_FIXTURES) for (const [name, run] of conformanceExecutors) executors.set(name, run);
 
     const mayTake = (): boolean => host.isAvailable && beats.mayStart;
-    const placing = { redis: queueRedis, placement, scripts, keeper, mayTake, log };
+    const placing = { redis: queueRedis, placement, scripts, keeper, mayTake, metrics, log };
     this.#placement = new PlacementConsumer(placing, { worker, capacity, leaseMs });
     const concurrency = capacity * config.MAX_LANE_DEPTH;
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper, log }, worker, concurrency);
@@ -212,9 +236,22 @@ export class Worker implements Service {
       { redis, identity: store, store: checkpointStore, log },
       { worker, everyMs: config.CHECKPOINT_SWEEP_MS, graceMs: config.CHECKPOINT_GRACE_MS },
     );
+    registerWorkerGauges(registry, {
+      capacity,
+      redis,
+      keeper,
+      pool,
+      isDockerThere: isAvailable,
+      sinceBeatMs: () => beats.sinceBeatMs,
+    });
     const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
     const sweepers = [sweeper, checkpointSweeper];
     this.#services = [packages, host, pool, beats, guard, keeper, calls, this.#placement, ...sweepers, watch];
+  }
+
+  /** Where Prometheus scrapes; undefined where `METRICS_PORT` is not set. */
+  get metricsUrl(): string | undefined {
+    return this.#metricsServer.url;
   }
 
   /** Resolves when it began to try: Redis and Docker may come later. */
@@ -230,6 +267,7 @@ export class Worker implements Service {
     if (!this.#started) return;
     this.#starting.abort();
     await this.#started;
+    await this.#metricsServer.stop();
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
     const gone = this.#redisGone(connections);
     if (signal === "SIGTERM" && this.#successor) {
@@ -290,11 +328,12 @@ export class Worker implements Service {
   async #run(): Promise<void> {
     const { signal } = this.#starting;
     const connections = [this.#redis, this.#subscriber, this.#queueRedis];
+    await this.#metricsServer.start(); // also what it waits for is to be seen
     await Promise.all(connections.map((redis) => whenReady(redis, signal)));
     if (!signal.aborted) await this.#store.establish();
     await this.#successor?.begin();
     for (const service of this.#services) if (!signal.aborted) await service.start();
-    if (!signal.aborted) this.log.info({ worker: this.incarnation }, "worker started");
+    if (!signal.aborted) this.log.info({ metrics: this.metricsUrl, worker: this.incarnation }, "worker started");
   }
 }
 

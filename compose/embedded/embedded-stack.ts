@@ -39,6 +39,7 @@ export class EmbeddedStack {
   /** The coordinators' MCP URLs. */
   readonly urls: string[] = [];
   readonly deployment: string;
+  readonly #metricsUrls = new Map<ManagedProcess, string>();
   #started = 0;
 
   private constructor(
@@ -74,20 +75,27 @@ export class EmbeddedStack {
     return this.urls[0] ?? "";
   }
 
+  /** Where Prometheus reads one of the stack's processes. */
+  metricsUrl(child: ManagedProcess): string {
+    return this.#metricsUrls.get(child) ?? "";
+  }
+
   async addCoordinator(env: Record<string, string> = {}): Promise<ManagedProcess> {
     const index = this.coordinators.length;
     const port = index === 0 ? (this.options.port ?? 0) : 0;
     const child = this.#launch("coordinator", { PORT: String(port), ...env });
     this.coordinators.push(child);
-    const match = await child.line(/"url":"([^"]+)","msg":"coordinator listens"/, START_MS);
-    this.urls[index] = `${match[1]}/mcp`;
+    const match = await child.line(/"metrics":"([^"]+)","url":"([^"]+)","msg":"coordinator listens"/, START_MS);
+    this.#metricsUrls.set(child, match[1]!);
+    this.urls[index] = `${match[2]}/mcp`;
     return child;
   }
 
   async addWorker(env: Record<string, string> = {}): Promise<ManagedProcess> {
     const child = this.#launch("worker", env);
     this.workers.push(child);
-    await child.line(/"msg":"worker started"/, START_MS);
+    const match = await child.line(/"metrics":"([^"]+)","worker":"[^"]+","msg":"worker started"/, START_MS);
+    this.#metricsUrls.set(child, match[1]!);
     return child;
   }
 
@@ -116,6 +124,7 @@ export class EmbeddedStack {
         ...process.env,
         REDIS_URL: this.redis.url,
         DEPLOYMENT: this.deployment,
+        METRICS_PORT: "0",
         RUN_DIR: join(folder, "run"),
         CHECKPOINT_STORE: pathToFileURL(join(folder, "checkpoints")).href,
         STATE_DIR: join(folder, "state"),

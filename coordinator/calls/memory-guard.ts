@@ -14,6 +14,7 @@ const KEEPS_ALL = "noeviction";
  */
 export class MemoryGuard extends PeriodicService {
   #isFull = false;
+  #share: number | undefined;
   /** Its `maxmemory-policy`, where that one evicts. */
   #evictsBy = "";
 
@@ -26,6 +27,11 @@ export class MemoryGuard extends PeriodicService {
 
   get evicts(): boolean {
     return this.#evictsBy !== "";
+  }
+
+  /** Share of its `maxmemory` that Redis used at the last look; undefined where it sets none. */
+  get usedShare(): number | undefined {
+    return this.#share;
   }
 
   /** @throws {ToolFailure} QUEUE_FULL, STORE_UNAVAILABLE */
@@ -50,7 +56,8 @@ export class MemoryGuard extends PeriodicService {
     const info = await this.redis.info("memory");
     const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
     const limit = read("maxmemory");
-    const isFull = limit > 0 && read("used_memory") > REFUSE_ABOVE * limit;
+    this.#share = limit > 0 ? read("used_memory") / limit : undefined;
+    const isFull = (this.#share ?? 0) > REFUSE_ABOVE;
     if (isFull !== this.#isFull) this.log.warn({ limit, isFull }, "Redis memory crossed 80 % of its limit");
     this.#isFull = isFull;
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? KEEPS_ALL;

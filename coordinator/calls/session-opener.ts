@@ -42,6 +42,7 @@ export class SessionOpener {
       watcher: CallWatcher;
       doorbells: Doorbells;
       memory: MemoryGuard;
+      metrics: { placementRefused(): void };
     },
     private readonly maxWaiting: number,
   ) {
@@ -124,7 +125,8 @@ export class SessionOpener {
   async refuse(sid: SessionId, principal: string, why: string, epoch = 0): Promise<void> {
     const hint = "Try again later, or close sessions that are no longer needed.";
     const failure = new ToolFailure("NO_CAPACITY", why, { hint }).toRecord();
-    await this.deps.scripts.release(sid, epoch, { outcome: JSON.stringify({ failure }) });
+    const isRefused = await this.deps.scripts.release(sid, epoch, { outcome: JSON.stringify({ failure }) });
+    if (isRefused && epoch === 0) this.deps.metrics.placementRefused();
     await this.deps.redis.zrem(keys.principalSessions(principal), sid);
   }
 

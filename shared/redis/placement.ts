@@ -7,7 +7,7 @@ import { defineScript } from "./script-runner.ts";
 const FORGET_TAKEN_MS = 10_000;
 
 export type Taken =
-  | { kind: "taken"; sessionId: SessionId; stillWaiting: number }
+  | { kind: "taken"; sessionId: SessionId; stillWaiting: number; waitedMs: number }
   /** Sessions wait, but another worker is freer and shall have them. */
   | { kind: "yield"; stillWaiting: number }
   | { kind: "none" };
@@ -39,9 +39,14 @@ export class Placement {
 
   /** @param load share of the worker's slots in use, 0 to 1 */
   async take(worker: string, load: number, slack: number, leaseMs: number): Promise<Taken> {
-    const raw = (await this.#take(keys.place, worker, load, slack, leaseMs)) as [string, Taken["kind"], number];
-    const [sid, kind, stillWaiting] = raw;
-    if (kind === "taken") return { kind, sessionId: sid as SessionId, stillWaiting };
+    const raw = (await this.#take(keys.place, worker, load, slack, leaseMs)) as [
+      string,
+      Taken["kind"],
+      number,
+      number?,
+    ];
+    const [sid, kind, stillWaiting, waitedMs = 0] = raw;
+    if (kind === "taken") return { kind, sessionId: sid as SessionId, stillWaiting, waitedMs };
     return kind === "yield" ? { kind, stillWaiting } : { kind: "none" };
   }
 

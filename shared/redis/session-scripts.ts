@@ -14,8 +14,8 @@ export type Submitted =
 /** A call that its owner shall run now, or (without `start`) one that it runs already. */
 export interface ReadyCall {
   callId: CallId;
-  /** `mutation`: which of the session's mutating calls it is, from 1; 0 for none. */
-  start?: { tool: string; args: string; msUntilDetach: number; mutation: number };
+  /** `mutation`: which of the session's mutating calls it is, from 1; 0 for none. `queuedMs`: how long it waited. */
+  start?: { tool: string; args: string; msUntilDetach: number; mutation: number; queuedMs: number };
 }
 export interface Ready {
   calls: ReadyCall[];
@@ -37,11 +37,11 @@ export interface Lease {
   epoch: number;
 }
 
-type RawReady = [[string, string?, string?, number?, number?][], string[], string?];
+type RawReady = [[string, string?, string?, number?, number?, number?][], string[], string?];
 const toReady = (raw: RawReady): Ready => ({
-  calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0]) => ({
+  calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0, queuedMs = 0]) => ({
     callId: id as CallId,
-    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach, mutation } }),
+    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach, mutation, queuedMs } }),
   })),
   cancels: raw[1] as CallId[],
 });
@@ -50,7 +50,11 @@ const toReady = (raw: RawReady): Ready => ({
 export class SessionScripts {
   readonly #run: (name: string) => (key: string, ...args: (string | number | Buffer)[]) => Promise<unknown>;
 
-  constructor(redis: Redis) {
+  constructor(
+    redis: Redis,
+    /** Told how many calls a loss ended. */
+    private readonly losses?: { lost(outcome: "OUTCOME_UNKNOWN" | "SESSION_RESET", count: number): void },
+  ) {
     const defined = new Map(
       ["open", "submit", "claim", "ready", "next", "append", "begin_process", "end_process"]
         .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch", "pause", "adopt"])
@@ -213,7 +217,11 @@ export class SessionScripts {
     to: { owner: string; state: "starting" | "queued"; notice: string; unknown: string; reset: string },
   ): Promise<number> {
     const args = [to.owner, to.state, to.notice, to.unknown, to.reset];
-    return (await this.#run("lose")(keys.session(sid), epoch, ...args)) as number;
+    const raw = await this.#run("lose")(keys.session(sid), epoch, ...args);
+    const [fresh, unknown, reset] = raw as [number, number, number];
+    this.losses?.lost("OUTCOME_UNKNOWN", unknown);
+    this.losses?.lost("SESSION_RESET", reset);
+    return fresh;
   }
 
   /** @returns false when the session had left `epoch`, or was closed, before */

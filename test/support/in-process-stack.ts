@@ -16,7 +16,7 @@ export class InProcessStack {
     private readonly folder: string,
     private readonly redis: PrivateRedis,
     readonly coordinator: Coordinator,
-    private readonly worker: Worker,
+    readonly worker: Worker,
   ) {}
 
   static async start(): Promise<InProcessStack> {
@@ -24,7 +24,7 @@ export class InProcessStack {
     const redis = await PrivateRedis.start({ folder: join(folder, "redis"), settings: [] });
     const env = {
       ...{ REDIS_URL: redis.url, PORT: "0", RUN_DIR: join(folder, "run"), POOL_SIZE: "2", WORKSPACE_MB: "64" },
-      ...{ DRAIN_MS: "1000", DEPLOYMENT: `test-${randomBytes(5).toString("hex")}` },
+      ...{ DRAIN_MS: "1000", METRICS_PORT: "0", DEPLOYMENT: `test-${randomBytes(5).toString("hex")}` },
     };
     const coordinator = new Coordinator(parseCoordinatorConfig(env), silentLog);
     const worker = new Worker(parseWorkerConfig(env), silentLog, AGENT_FILES, () => {});

@@ -15,6 +15,7 @@ import { SandboxHost } from "../../worker/sandbox/sandbox-host.ts";
 import { SandboxImages } from "../../worker/sandbox/sandbox-images.ts";
 import { silentLog } from "./silent-log.ts";
 import { TestSandbox } from "./test-sandbox.ts";
+import { uncounted } from "./uncounted.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 export const SANDBOX_IMAGE = process.env.SANDBOX_IMAGE ?? `codegen-mcp/python:${version}`;
@@ -65,7 +66,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       limits: TEST_LIMITS,
       allowEgress: false,
     };
-    host = new SandboxHost({ engine, log: silentLog }, options);
+    host = new SandboxHost({ engine, metrics: uncounted, log: silentLog }, options);
     const isAvailable = new Promise<void>((resolve) => host!.whenAvailable(resolve));
     host.start();
     await isAvailable;

@@ -15,12 +15,13 @@ import { checkVariable, type Processes } from "./processes.ts";
 import type { SessionEnvironment } from "./session-environment.ts";
 import type { TreeScan } from "./tree/tree-scan.ts";
 import type { TreeUnpacking } from "./tree/tree-unpacking.ts";
+import { readUsage } from "./usage.ts";
 
 type Request = WorkerFrame["body"];
 type Reply = Exclude<AgentFrameInit["body"], undefined>;
 
 /** They change nothing, or end the wait of all others. */
-const ANSWERED_ALWAYS = new Set<Request["case"]>(["hello", "vouch", "ping", "outputAck", "exitAck"]);
+const ANSWERED_ALWAYS = new Set<Request["case"]>(["hello", "vouch", "getUsage", "ping", "outputAck", "exitAck"]);
 /** What may be answered while the session stands still; everything else waits until it goes on. */
 const DURING_FREEZE = new Set<Request["case"]>([
   ...ANSWERED_ALWAYS,
@@ -88,6 +89,8 @@ export class Agent {
       case "vouch":
         this.deps.fence.vouch(toMs(body.value.forMs));
         return undefined;
+      case "getUsage":
+        return { case: "usage", value: readUsage() };
       case "ping":
         return { case: "pong", value: {} };
       case "spawn":

@@ -113,6 +113,7 @@ export const WORKER_BODIES: Bodies = {
     },
   ],
   45: ["vouch", { 1: ["forMs", "uint64"] }],
+  46: ["getUsage", {}],
   50: [
     "scanTree",
     { 1: ["generation", "string"], 2: ["base", "uint64"], 3: ["isContinued", "bool"], 4: ["isBare", "bool"] },
@@ -239,6 +240,7 @@ export const AGENT_BODIES: Bodies = {
     "filePart",
     { 1: ["data", "bytes"], 2: ["sizeBytes", "uint64"], 3: ["version", "string"], 4: ["mime", "string"] },
   ],
+  46: ["usage", { 1: ["cpuUs", "uint64"], 2: ["memoryBytes", "uint64"] }],
   20: ["codeStarted", {}],
   21: ["codeStopped", { 1: ["wasRunning", "bool"], 2: ["isStateLost", "bool"] }],
   50: [

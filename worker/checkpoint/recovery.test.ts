@@ -6,6 +6,7 @@ import { type CheckpointId, newCallId, newCheckpointId, newSessionId } from "../
 import { checkpointFields, Records } from "../../shared/records.ts";
 import { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { TestSandbox } from "../../test/support/test-sandbox.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
 import { SessionWorkspace } from "../session/session-workspace.ts";
@@ -50,9 +51,13 @@ describe("Recovery from a store that is away", () => {
     const settings = { principal: "ann", memory_mb: 256, cpus: 1, idle_ms: 60_000, env: "{}", checkpoint: id };
     await scripts.open(sid, create, settings);
     const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const workspace = new SessionWorkspace(
+      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
+      sid,
+      lease,
+    );
     const options = { durability: "idle" as const, quietMs: 0, storeWaitMs };
-    const recovery = new Recovery({ redis, scripts, store, log: silentLog }, options);
+    const recovery = new Recovery({ redis, scripts, store, metrics: uncounted, log: silentLog }, options);
     const record = (await records.session(sid))!;
     const checkpoints = recovery.checkpointsOf(record, lease, workspace);
     return { fill: () => recovery.fill(owner.sandbox, record, checkpoints) };

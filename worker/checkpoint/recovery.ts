@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Redis } from "ioredis";
-import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import { Records, type SessionRecord } from "../../shared/records.ts";
-import type { Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Lease } from "../../shared/redis/session-scripts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
-import { type Durability, SessionCheckpoints } from "./session-checkpoints.ts";
+import { type CheckpointsDeps, type Durability, SessionCheckpoints } from "./session-checkpoints.ts";
 import { Turnstile } from "./turnstile.ts";
 
 /** Restores, and checkpoints that nobody waits for: each keeps a core and the store busy. */
@@ -23,7 +20,7 @@ export class Recovery {
   readonly #quiet = new Turnstile(AT_ONCE);
 
   constructor(
-    private readonly deps: { redis: Redis; scripts: SessionScripts; store: CheckpointStore; log: Logger },
+    private readonly deps: Omit<CheckpointsDeps, "turnstile">,
     private readonly options: { durability: Durability; quietMs: number; storeWaitMs?: number },
   ) {
     this.#records = new Records(deps.redis);

@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { newCallId, newSessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
 import { SessionWorkspace } from "../session/session-workspace.ts";
@@ -36,12 +37,19 @@ describe("SessionCheckpoints", () => {
     const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
     await scripts.open(sid, create, { principal: "ann", memory_mb: 512, cpus: 1, idle_ms: 60_000, env: "{}" });
     const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const workspace = new SessionWorkspace(
+      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
+      sid,
+      lease,
+    );
     const owner = await docker.shared();
     workspace.provide(owner.sandbox);
     const objects = new HeldStore(folder);
     const store = new CheckpointStore(objects, async () => "space");
-    const recovery = new Recovery({ redis, scripts, store, log: silentLog }, { durability: "idle", quietMs: 0 });
+    const recovery = new Recovery(
+      { redis, scripts, store, metrics: uncounted, log: silentLog },
+      { durability: "idle", quietMs: 0 },
+    );
     const checkpoints = recovery.checkpointsOf((await records.session(sid))!, lease, workspace);
     const change = async (mutation: number): Promise<void> => {
       const callId = newCallId(sid);

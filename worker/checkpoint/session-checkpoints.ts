@@ -6,6 +6,7 @@ import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from 
 import { type CheckpointRecord, checkpointFields, type Outcome, Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
@@ -29,6 +30,7 @@ export interface CheckpointsDeps {
   store: CheckpointStore;
   /** For checkpoints that nobody waits for, and for restores. */
   turnstile: Turnstile;
+  metrics: Pick<WorkerMetrics, "checkpoint" | "restore">;
   log: Logger;
 }
 
@@ -113,7 +115,7 @@ export class SessionCheckpoints {
   async restore(record: CheckpointRecord, by: CallId): Promise<void> {
     await this.#inTurn(async () => {
       const sandbox = await this.workspace.sandbox();
-      await restoreCheckpoint(sandbox, this.deps.store, this.#lineage, record.layers);
+      await this.#restore(sandbox, record);
       const isOwn = record.sessionId === this.session.id;
       await this.#take({ by, undone: isOwn ? record.covered + 1 : 1, isNewInAnyCase: true });
     });
@@ -127,7 +129,19 @@ export class SessionCheckpoints {
 
   /** Fills a fresh container, before anybody else sees it. @throws {ToolFailure} STORE_UNAVAILABLE */
   async fill(sandbox: Sandbox, record: CheckpointRecord): Promise<void> {
-    await restoreCheckpoint(sandbox, this.deps.store, this.#lineage, record.layers);
+    await this.#restore(sandbox, record);
+  }
+
+  async #restore(sandbox: Sandbox, { layers }: CheckpointRecord): Promise<void> {
+    const { metrics, store } = this.deps;
+    const startedAt = performance.now();
+    let result: "restored" | "failed" = "failed";
+    try {
+      await restoreCheckpoint(sandbox, store, this.#lineage, layers);
+      result = "restored";
+    } finally {
+      metrics.restore(result, performance.now() - startedAt);
+    }
   }
 
   /** Stores what has changed, if nobody has called for a while. Never rejects; does nothing while another is under way. */
@@ -158,7 +172,24 @@ export class SessionCheckpoints {
   async #take(wanted: { isNewInAnyCase: true } & Wanted): Promise<CheckpointRecord>;
   /** @returns undefined when nothing has changed */
   async #take(wanted: Wanted): Promise<CheckpointRecord | undefined>;
-  async #take({ name = "", by, undone = 0, isNewInAnyCase = false }: Wanted): Promise<CheckpointRecord | undefined> {
+  async #take(wanted: Wanted): Promise<CheckpointRecord | undefined> {
+    const { metrics } = this.deps;
+    const startedAt = performance.now();
+    try {
+      const { record, storedBytes } = await this.#scanAndPoint(wanted);
+      metrics.checkpoint(record ? "stored" : "unchanged", performance.now() - startedAt, storedBytes);
+      return record;
+    } catch (error) {
+      if (!(error instanceof FencedError)) metrics.checkpoint("failed", performance.now() - startedAt);
+      throw error;
+    }
+  }
+
+  /** @returns no record when nothing has changed */
+  async #scanAndPoint({ name = "", by, undone = 0, isNewInAnyCase = false }: Wanted): Promise<{
+    record: CheckpointRecord | undefined;
+    storedBytes: number;
+  }> {
     const { deps, session } = this;
     const sandbox = await this.workspace.sandbox();
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
@@ -172,7 +203,7 @@ export class SessionCheckpoints {
     await this.#point(record, { covered, isMoving, undone });
     this.#lineage.advance(written);
     this.#isDirty = isMoving || this.#started > started; // what began meanwhile may have come after the scan
-    return record;
+    return { record, storedBytes: written.storedBytes };
   }
 
   /** Taken over with its container: what the owner before has stored need not be stored again. */

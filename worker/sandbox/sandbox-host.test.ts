@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import Docker from "dockerode";
 import { silentLog } from "../../test/support/silent-log.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { AGENT_FILES, AGENT_IMAGE, SANDBOX_IMAGE, TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
 import { AGENT_FILE } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
@@ -59,7 +60,7 @@ describe("SandboxHost", () => {
   it("says that it is unavailable while there is no engine, and becomes available when it comes, again and again", async () => {
     const socket = new EngineSocket(join(docker.runFolder, "engine.sock"));
     const engine = new Engine(new Docker({ socketPath: socket.path }));
-    const host = new SandboxHost({ engine, log: silentLog }, { ...options(), transport: "socket" });
+    const host = new SandboxHost({ engine, metrics: uncounted, log: silentLog }, { ...options(), transport: "socket" });
     const available = () => new Promise<void>((resolve) => host.whenAvailable(resolve));
     host.start();
     expect(host.isAvailable).to.equal(false);
@@ -83,7 +84,7 @@ describe("SandboxHost", () => {
   });
 
   it("tries whether sockets reach into a container, and wastes nothing on it", async () => {
-    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, options());
+    const host = new SandboxHost({ engine: docker.engine, metrics: uncounted, log: silentLog }, options());
     const available = new Promise<void>((resolve) => host.whenAvailable(resolve));
     host.start();
     await available;
@@ -100,7 +101,10 @@ describe("SandboxHost", () => {
     const agentFiles = new Map(AGENT_FILES).set(AGENT_FILE, bundle);
     const names = await Promise.all([1, 2, 3].map(() => ensureAgentVolume(docker.engine, AGENT_IMAGE, agentFiles)));
     expect(new Set(names).size).to.equal(1);
-    const host = new SandboxHost({ engine: docker.engine, log: silentLog }, { ...options(), agentFiles });
+    const host = new SandboxHost(
+      { engine: docker.engine, metrics: uncounted, log: silentLog },
+      { ...options(), agentFiles },
+    );
     const available = new Promise<void>((resolve) => host.whenAvailable(resolve));
     host.start();
     await available;

@@ -12,7 +12,7 @@ import { channelOf } from "./channel-of.ts";
 import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
 import { type EgressNetwork, ensureEgressNetwork } from "./egress-network.ts";
 import { type Engine, statusOf } from "./engine.ts";
-import { Sandbox } from "./sandbox.ts";
+import { type DeathReason, Sandbox } from "./sandbox.ts";
 import type { SandboxImages } from "./sandbox-images.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
@@ -71,7 +71,11 @@ export class SandboxHost implements Service {
   #tested: Sandbox | undefined;
 
   constructor(
-    private readonly deps: { engine: Engine; log: Logger },
+    private readonly deps: {
+      engine: Engine;
+      metrics: { sandboxStarted(durationMs: number): void; sandboxDied(reason: DeathReason): void };
+      log: Logger;
+    },
     private readonly options: SandboxHostOptions,
   ) {}
 
@@ -143,7 +147,7 @@ export class SandboxHost implements Service {
 
   /** The sandbox of a container that an earlier worker of this host left; `resume` it. Undefined when it does not run. */
   async find(containerId: string): Promise<Sandbox | undefined> {
-    const { engine, log } = this.deps;
+    const { engine, metrics, log } = this.deps;
     const state = await engine.inspect(containerId);
     const channel = state?.isRunning ? channelOf(engine, state) : undefined;
     if (!state || !channel) return undefined;
@@ -154,7 +158,7 @@ export class SandboxHost implements Service {
       slot,
       this.options.limits,
       state.network !== undefined,
-      { engine, channel, log, onRemoved },
+      { engine, channel, metrics, log, onRemoved },
       state.isPaused,
     );
     this.#sandboxes.set(containerId, sandbox);
@@ -306,7 +310,8 @@ export class SandboxHost implements Service {
     { reference: image, transport, hasEgress }: { reference: string; transport: AgentTransport; hasEgress: boolean },
     timeoutMs: number,
   ): Promise<Sandbox> {
-    const { engine, log } = this.deps;
+    const { engine, metrics, log } = this.deps;
+    const startedAt = performance.now();
     const { deployment, worker, limits, runFolder } = this.options;
     if (hasEgress && !network)
       throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a session with egress: its network could not be made");
@@ -337,12 +342,13 @@ export class SandboxHost implements Service {
       const id = containerId;
       const channel = socket ?? new AttachChannel(engine, id, attachMark!);
       const onRemoved = () => this.#sandboxes.delete(id);
-      const sandbox = new Sandbox(id, slot, limits, hasEgress, { engine, channel, log, onRemoved });
+      const sandbox = new Sandbox(id, slot, limits, hasEgress, { engine, channel, metrics, log, onRemoved });
       this.#sandboxes.set(id, sandbox);
       if (socket) await sandbox.open();
       await engine.start(id);
       if (!socket) await sandbox.open();
       await sandbox.connected(timeoutMs);
+      metrics.sandboxStarted(performance.now() - startedAt);
       return sandbox;
     } catch (error) {
       const sandbox = containerId ? this.#sandboxes.get(containerId) : undefined;

@@ -1,12 +1,14 @@
 import { expect } from "chai";
 import { silentLog } from "../../test/support/silent-log.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { SandboxPool } from "./sandbox-pool.ts";
 
 describe("SandboxPool", () => {
   const docker = useDocker();
   let isBusy = false;
-  const newPool = (size: number) => new SandboxPool({ host: docker.host, isBusy: () => isBusy, log: silentLog }, size);
+  const newPool = (size: number) =>
+    new SandboxPool({ host: docker.host, isBusy: () => isBusy, metrics: uncounted, log: silentLog }, size);
   const filled = async (pool: SandboxPool, size: number) => {
     while (pool.warmCount < size) await new Promise((resolve) => void setImmediate(resolve));
   };

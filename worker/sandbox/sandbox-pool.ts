@@ -24,9 +24,10 @@ export class SandboxPool implements Service {
       host: SandboxHost;
       /** Sessions come back and need the cores: the pool fills when they have. */
       isBusy: () => boolean;
+      metrics: { poolTaken(result: "warm" | "miss" | "other_kind"): void };
       log: Logger;
     },
-    private readonly size: number,
+    readonly size: number,
   ) {
     deps.host.whenAvailable(() => this.#refill());
   }
@@ -59,9 +60,13 @@ export class SandboxPool implements Service {
    * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND, NETWORK_DISABLED
    */
   async take(kind?: SandboxKind): Promise<Sandbox> {
-    const { host } = this.deps;
-    if (kind && (kind.hasEgress || kind.image !== host.images.defaultName)) return await host.create(kind);
+    const { host, metrics } = this.deps;
+    if (kind && (kind.hasEgress || kind.image !== host.images.defaultName)) {
+      metrics.poolTaken("other_kind");
+      return await host.create(kind);
+    }
     const warm = this.#takeWarm();
+    metrics.poolTaken(warm ? "warm" : "miss");
     // A refill would compete with the first call of the session that this one is for.
     setTimeout(() => this.#refill(), 20).unref();
     return warm ?? (await host.create());

@@ -20,6 +20,7 @@ import type { Vouch } from "./vouch.ts";
 
 const SPAWN_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 15_000;
+const USAGE_TIMEOUT_MS = 5_000;
 /** A container's own end is seen within this, even without the engine's events. */
 const CHECK_AFTER_DISCONNECT_MS = 250;
 /** PID 1 starts a dead agent again within 2 s at most. */
@@ -70,6 +71,12 @@ export interface CodeEnd {
   isStateLost: boolean;
 }
 
+/** What all of a container used. */
+export interface Usage {
+  cpuSeconds: number;
+  memoryBytes: number;
+}
+
 /** Called in order, never before the Spawn of the process was sent; output may come before `spawn()` resolves. */
 export interface SandboxListener {
   onOutput(processId: string, output: OutputEvent): void;
@@ -114,6 +121,8 @@ export class Sandbox extends SandboxFiles {
   #removal: Promise<void> | undefined;
   #isFrozen: boolean;
   #freezing = Promise.resolve();
+  #madeAtMs: number | undefined = performance.now();
+  #granted: { memoryMb: number; cpus: number };
 
   constructor(
     readonly containerId: string,
@@ -122,11 +131,18 @@ export class Sandbox extends SandboxFiles {
     private readonly limits: SandboxLimits,
     /** Whether it reaches the network. */
     readonly hasEgress: boolean,
-    private readonly deps: { engine: Engine; channel: AgentChannel; log: Logger; onRemoved: () => void },
+    private readonly deps: {
+      engine: Engine;
+      channel: AgentChannel;
+      metrics: { sandboxDied(reason: DeathReason): void };
+      log: Logger;
+      onRemoved: () => void;
+    },
     isFrozen = false,
   ) {
     super();
     this.#isFrozen = isFrozen;
+    this.#granted = limits;
     const listener: AgentLinkListener = {
       onEvent: (event) => {
         if (event.case === "exited") {
@@ -162,6 +178,16 @@ export class Sandbox extends SandboxFiles {
     return this.#death;
   }
 
+  /** What its session may use. */
+  get granted(): { memoryBytes: number; cpus: number } {
+    return { memoryBytes: memoryBytes({ ...this.limits, ...this.#granted }), cpus: this.#granted.cpus };
+  }
+
+  /** `performance.now()`; undefined for a container that an earlier worker made. */
+  get madeAtMs(): number | undefined {
+    return this.#madeAtMs;
+  }
+
   /** Takes connections; before the container starts. */
   async open(): Promise<void> {
     await this.#link.open();
@@ -178,6 +204,7 @@ export class Sandbox extends SandboxFiles {
    */
   async claim({ sessionId, epoch, env, memoryMb, cpus, vouch, listener }: Claim): Promise<void> {
     this.#listener = listener;
+    this.#granted = { memoryMb, cpus };
     const { engine, log } = this.deps;
     const limits = { ...this.limits, memoryMb, cpus };
     const isChanged = memoryMb !== this.limits.memoryMb || cpus !== this.limits.cpus;
@@ -197,8 +224,19 @@ export class Sandbox extends SandboxFiles {
    * Goes on with what an earlier worker left here. Output that is recorded does not come again; all other follows.
    * @returns ids of the given processes that the agent knows nothing of: they never started, or their end was told before
    */
-  async resume({ sessionId, epoch, env, agentBoot, processes, vouch, listener }: Resumption): Promise<string[]> {
+  async resume({
+    sessionId,
+    epoch,
+    env,
+    agentBoot,
+    processes,
+    vouch,
+    listener,
+    ...granted
+  }: Resumption): Promise<string[]> {
     this.#listener = listener;
+    this.#granted = granted;
+    this.#madeAtMs = undefined;
     this.#bootId = agentBoot;
     for (const { processId, recordedBytes } of processes) this.#ledger.resume(processId, recordedBytes);
     await this.#link.open({ epoch, env }, vouch);
@@ -261,6 +299,11 @@ export class Sandbox extends SandboxFiles {
   async writeStdin(processId: string, data: Uint8Array, close = false): Promise<void> {
     const request = { case: "writeStdin", value: { processId, data, close } } as const;
     await this.request(request, "stdinWritten", SPAWN_TIMEOUT_MS, { isMutating: true });
+  }
+
+  async usage(): Promise<Usage> {
+    const { cpuUs, memoryBytes } = await this.#link.request({ case: "getUsage", value: {} }, "usage", USAGE_TIMEOUT_MS);
+    return { cpuSeconds: Number(cpuUs) / 1e6, memoryBytes: Number(memoryBytes) };
   }
 
   /** A call that may have changed files has ended; with `isSessionStart`, what is there was there when it began. */
@@ -376,6 +419,7 @@ export class Sandbox extends SandboxFiles {
   #die(reason: DeathReason): void {
     if (this.#death) return;
     this.#death = reason;
+    this.deps.metrics.sandboxDied(reason);
     this.deps.log.warn({ sandbox: this.slot, reason }, "a sandbox died");
     this.#listener?.onDied(reason);
     void this.#link.close().catch(() => {});

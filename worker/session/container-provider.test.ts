@@ -3,6 +3,7 @@ import { newCallId, newSessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
@@ -26,13 +27,26 @@ describe("ContainerProvider", () => {
     const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
     await scripts.open(sid, create, { principal: "ann", memory_mb: 256, cpus: 1, idle_ms: 60_000, env: "{}" });
     const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const workspace = new SessionWorkspace(
+      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
+      sid,
+      lease,
+    );
     const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
-    const recovery = new Recovery({ redis, scripts, store, log: silentLog }, { durability: "none", quietMs: 0 });
+    const recovery = new Recovery(
+      { redis, scripts, store, metrics: uncounted, log: silentLog },
+      { durability: "none", quietMs: 0 },
+    );
     const record = (await records.session(sid))!;
     const checkpoints = recovery.checkpointsOf(record, lease, workspace);
     const rest = { executors: new Map(), mayStart: () => true, log: silentLog, onFenced: () => {} };
-    const session = new OwnedSession({ scripts, records, ...rest }, sid, lease, workspace, checkpoints);
+    const session = new OwnedSession(
+      { scripts, records, metrics: uncounted, ...rest },
+      sid,
+      lease,
+      workspace,
+      checkpoints,
+    );
     let count = 0;
     const take = async (): Promise<Sandbox> => {
       const sandbox = await docker.host.create();

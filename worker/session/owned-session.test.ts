@@ -5,6 +5,7 @@ import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { type Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { uncounted } from "../../test/support/uncounted.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { FolderStore } from "../checkpoint/folder-store.ts";
@@ -41,16 +42,28 @@ describe("OwnedSession", () => {
       ["run_tests", () => new Promise(() => {})],
       ["edit_file", () => Promise.reject(new ToolFailure("OUTCOME_UNKNOWN", "who knows"))],
     ]);
-    const workspace = new SessionWorkspace({ scripts, log: silentLog, onDied: () => {} }, sid, lease);
+    const workspace = new SessionWorkspace(
+      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
+      sid,
+      lease,
+    );
     const onFenced = (fenced: OwnedSession): void => fenced.end();
     const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
     const recovery = new Recovery(
-      { redis: server.redis, scripts, store, log: silentLog },
+      { redis: server.redis, scripts, store, metrics: uncounted, log: silentLog },
       { durability: "none", quietMs: 0 },
     );
     const checkpoints = recovery.checkpointsOf((await records.session(sid))!, lease, workspace);
     hasLease = true;
-    const deps = { scripts, records, executors, mayStart: () => hasLease, log: silentLog, onFenced };
+    const deps = {
+      scripts,
+      records,
+      executors,
+      metrics: uncounted,
+      mayStart: () => hasLease,
+      log: silentLog,
+      onFenced,
+    };
     session = new OwnedSession(deps, sid, lease, workspace, checkpoints);
   });
   afterEach(() => session.end());

@@ -14,6 +14,7 @@ import {
   type SessionScripts,
 } from "../../shared/redis/session-scripts.ts";
 import type { SessionCheckpoints } from "../checkpoint/session-checkpoints.ts";
+import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type CallEnd, EndedCalls } from "./ended-calls.ts";
 import { canGoOn, outcomeUnknown } from "./going-on.ts";
@@ -48,6 +49,7 @@ interface Running {
   isOlder: boolean;
   abort: AbortController;
   detachTimer: NodeJS.Timeout | undefined;
+  isDetached: boolean;
 }
 
 /**
@@ -74,6 +76,7 @@ export class OwnedSession {
       scripts: SessionScripts;
       records: Records;
       executors: ReadonlyMap<string, Executor>;
+      metrics: Pick<WorkerMetrics, "callStarted" | "callEnded">;
       /** False while our beat does not get through: others may soon take the session for lost. */
       mayStart: () => boolean;
       log: Logger;
@@ -91,6 +94,11 @@ export class OwnedSession {
 
   get runningCalls(): number {
     return this.#running.size;
+  }
+
+  /** Those of them that stand in the session's lists still. */
+  get callsInLane(): number {
+    return [...this.#running.values()].filter(({ isDetached }) => !isDetached).length;
   }
 
   /** Whether the session is still ours in this epoch; starts what may start. False also when the records do not answer. */
@@ -196,21 +204,26 @@ export class OwnedSession {
     if (this.#isOver || !this.deps.mayStart()) return;
     if (!call || isFinalState(call.state)) this.#toTakeUp.delete(callId);
     if (call?.state !== "running" && call?.state !== "detached") return;
-    const { tool, args, detachAt, epoch, mutation } = call;
+    const { tool, args, detachAt, epoch, mutation, submittedAt, startedAt } = call;
     this.#toTakeUp.delete(callId);
-    this.#start(callId, { tool, args, msUntilDetach: detachAt - Date.now(), mutation }, epoch < this.lease.epoch);
+    const queuedMs = Math.max(0, (startedAt ?? submittedAt) - submittedAt);
+    const msUntilDetach = detachAt - Date.now();
+    const isDetached = call.state === "detached";
+    this.#start(callId, { tool, args, msUntilDetach, mutation, queuedMs }, epoch < this.lease.epoch, isDetached);
   }
 
   #start(
     callId: CallId,
-    { tool, args, msUntilDetach, mutation }: NonNullable<ReadyCall["start"]>,
+    { tool, args, msUntilDetach, mutation, queuedMs }: NonNullable<ReadyCall["start"]>,
     isOlder = false,
+    isDetached = false,
   ): void {
     if (this.#started.has(callId)) return;
     if (this.#ended.has(callId)) return void this.#endAgain(callId);
     this.#started.add(callId);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
-    const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer };
+    const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer, isDetached };
+    if (!isOlder) this.deps.metrics.callStarted(queuedMs);
     this.#running.set(callId, running);
     this.checkpoints.callStarted(callId, mutation);
     const log = this.deps.log.child({ session: this.id, call: callId, tool });
@@ -237,7 +250,9 @@ export class OwnedSession {
     this.#ended.add(end);
     this.#started.delete(callId); // it stands in no lane any more
     this.#tell(callId, state);
-    log.debug({ state, code: failure?.code, durationMs: Math.round(performance.now() - startedAt) }, "call ended");
+    const durationMs = performance.now() - startedAt;
+    this.deps.metrics.callEnded(running.tool, failure?.code, durationMs);
+    log.debug({ state, code: failure?.code, durationMs: Math.round(durationMs) }, "call ended");
     this.#apply(ready);
   }
 
@@ -294,6 +309,8 @@ export class OwnedSession {
     while (this.#running.has(callId)) {
       try {
         const ready = await this.deps.scripts.detach(this.id, this.lease, callId);
+        const running = this.#running.get(callId);
+        if (running) running.isDetached = true;
         this.#tell(callId, "detached");
         this.#apply(ready);
         return;

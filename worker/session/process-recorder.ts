@@ -26,6 +26,13 @@ export interface ProcessEnd {
   code?: CodeEnd;
 }
 
+/** What is counted of processes. */
+export interface OutputMetrics {
+  output(isStderr: boolean, bytes: number): void;
+  firstOutput(afterMs: number): void;
+  oomKilled(): void;
+}
+
 /** Of a process whose end nobody saw. */
 export const UNSEEN_END = { exitCode: null, signal: null, durationMs: 0, outOfMemory: false, logBytes: 0 } as const;
 
@@ -35,6 +42,7 @@ export const UNSEEN_END = { exitCode: null, signal: null, durationMs: 0, outOfMe
  */
 export class ProcessRecorder {
   #sequence = 0;
+  readonly #startedAt = performance.now();
   #bytes: number;
   readonly #pending = new Set<Promise<unknown>>();
 
@@ -48,6 +56,7 @@ export class ProcessRecorder {
       windows?: { stdout: OutputWindow; stderr: OutputWindow };
       /** The output up to this offset is recorded. */
       onRecorded: (offset: number) => void;
+      metrics: OutputMetrics;
       onError: (error: unknown) => void;
     },
     /** What an earlier owner recorded of it: so many bytes, the last of them under this id. */
@@ -62,7 +71,9 @@ export class ProcessRecorder {
   }
 
   output(offset: number, isStderr: boolean, data: Buffer): void {
-    const { callId, lease, windows, onRecorded } = this.deps;
+    const { callId, lease, windows, onRecorded, metrics } = this.deps;
+    if (this.cursor === "0") metrics.firstOutput(performance.now() - this.#startedAt);
+    metrics.output(isStderr, data.length);
     this.#sequence++;
     this.#bytes = offset + data.length;
     windows?.[isStderr ? "stderr" : "stdout"].push(data);

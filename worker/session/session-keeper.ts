@@ -9,6 +9,7 @@ import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
+import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
 import { type ContainerProvider, isSandboxLost } from "./container-provider.ts";
@@ -51,6 +52,7 @@ export class SessionKeeper extends PeriodicService {
       removal: ContainerRemoval;
       recovery: Recovery;
       executors: ReadonlyMap<string, Executor>;
+      metrics: WorkerMetrics;
       log: Logger;
       /** A slot became free, or a session has its container: another one may be taken. */
       onRoom: () => void;
@@ -76,6 +78,11 @@ export class SessionKeeper extends PeriodicService {
     return this.#starting.size;
   }
 
+  /** Sessions that are being let go. */
+  get closing(): number {
+    return this.#releasing.size;
+  }
+
   get(sid: SessionId): OwnedSession | undefined {
     return this.#sessions.get(sid);
   }
@@ -86,7 +93,10 @@ export class SessionKeeper extends PeriodicService {
 
   /** It stood frozen for too long: it goes on in a fresh container, if it is still ours then. */
   giveUp(session: OwnedSession): void {
-    if (!this.#givenUp.has(session)) void this.#replace(session, "frozen");
+    if (!this.#givenUp.has(session)) {
+      this.deps.metrics.leaseLost("frozen");
+      void this.#replace(session, "frozen");
+    }
     this.#givenUp.add(session);
   }
 
@@ -203,15 +213,15 @@ export class SessionKeeper extends PeriodicService {
   }
 
   #make(record: SessionRecord): OwnedSession {
-    const { scripts, executors, beats, log } = this.deps;
+    const { scripts, executors, beats, metrics, log } = this.deps;
     const records = this.#records;
     const mayStart = (): boolean => beats.mayStart;
     const lease = { worker: this.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
-    const workspace = new SessionWorkspace({ scripts, log, onDied }, record.id, lease);
+    const workspace = new SessionWorkspace({ scripts, metrics, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
     const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
-    const deps = { scripts, records, executors, mayStart, log, onFenced };
+    const deps = { scripts, records, executors, metrics, mayStart, log, onFenced };
     const session = new OwnedSession(deps, record.id, lease, workspace, checkpoints);
     return session;
   }
@@ -260,6 +270,7 @@ export class SessionKeeper extends PeriodicService {
   /** The records say that the session is no longer ours in this epoch. */
   async #letGo(session: OwnedSession): Promise<void> {
     if (this.#sessions.get(session.id) !== session) return;
+    this.deps.metrics.leaseLost("fenced");
     this.deps.log.warn({ session: session.id }, "a session is no longer ours; its container is removed");
     session.end();
     this.#drop(session);

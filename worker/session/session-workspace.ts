@@ -7,7 +7,7 @@ import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbo
 import type { Vouch } from "../sandbox/vouch.ts";
 import { outcomeUnknown } from "./going-on.ts";
 import type { OutputWindow } from "./output-window.ts";
-import { type ProcessEnd, ProcessRecorder, UNSEEN_END } from "./process-recorder.ts";
+import { type OutputMetrics, type ProcessEnd, ProcessRecorder, UNSEEN_END } from "./process-recorder.ts";
 
 interface LiveProcess {
   recorder: ProcessRecorder;
@@ -72,7 +72,12 @@ export class SessionWorkspace implements SandboxListener {
   #sandbox: Sandbox | undefined;
 
   constructor(
-    private readonly deps: { scripts: SessionScripts; log: Logger; onDied: (reason: string) => void },
+    private readonly deps: {
+      scripts: SessionScripts;
+      metrics: OutputMetrics;
+      log: Logger;
+      onDied: (reason: string) => void;
+    },
     readonly id: SessionId,
     readonly lease: Lease,
   ) {
@@ -124,11 +129,11 @@ export class SessionWorkspace implements SandboxListener {
     onRecorded: (offset: number) => void,
     before?: { bytes: number; lastId: string },
   ): ProcessRecorder {
-    const { scripts } = this.deps;
+    const { scripts, metrics } = this.deps;
     const { id: sid, lease } = this;
     const onError = (error: unknown): void => this.#onRecordError(error);
     const rest = windows ? { windows } : {};
-    return new ProcessRecorder({ scripts, sid, lease, callId, onRecorded, onError, ...rest }, before);
+    return new ProcessRecorder({ scripts, sid, lease, callId, onRecorded, onError, metrics, ...rest }, before);
   }
 
   /**
@@ -238,6 +243,7 @@ export class SessionWorkspace implements SandboxListener {
     const { signal, exitCode, durationMs } = exit;
     const status = exit.timedOut ? "timed_out" : exit.killed || signal ? "killed" : "exited";
     const isExit = status === "exited";
+    if (exit.outOfMemory) this.deps.metrics.oomKilled();
     const end = {
       exitCode: isExit ? exitCode : null,
       signal: signal || null,

@@ -2,11 +2,12 @@
 -- session_reset (they never started); they stay where nothing is lost: nothing had been changed yet, or nothing that could
 -- change something was running and the checkpoint covers all that did. create_session and close_session can be done again,
 -- so they wait again. ARGV: the epoch that lost it, new owner, state, the notice's beginning, outcome of running calls,
--- outcome of queued calls. Returns the new epoch, or 0 when the session is no longer in the given epoch.
+-- outcome of queued calls. Returns the new epoch, or 0 when the session is no longer in the
+-- given epoch, and how many calls ended as outcome_unknown and as session_reset.
 local epoch, owner, state, notice, unknown, reset = unpack(ARGV)
 local s = redis.call('HMGET', S, 'epoch', 'state', 'used', 'owner')
-if s[1] == tostring(epoch + 1) and s[2] == state and s[4] == owner then return tonumber(s[1]) end -- sent again
-if s[1] ~= epoch or s[2] == 'closed' then return 0 end
+if s[1] == tostring(epoch + 1) and s[2] == state and s[4] == owner then return { tonumber(s[1]), 0, 0 } end -- sent again
+if s[1] ~= epoch or s[2] == 'closed' then return { 0, 0, 0 } end
 local is_used = s[3] == '1'
 local k = redis.call('HMGET', S, 'checkpoint', 'checkpoint_time', 'covered', 'mutations', 'moving')
 local has_checkpoint, covered, mutations = k[1] and k[1] ~= '', tonumber(k[3] or 0), tonumber(k[4] or 0)
@@ -21,6 +22,7 @@ local function find_running(ids)
 end
 find_running(redis.call('LRANGE', S .. ':lane', 0, -1))
 find_running(redis.call('SMEMBERS', S .. ':detached'))
+local unknown_calls, reset_calls = 0, 0
 local REPEATABLE = { create_session = true, close_session = true }
 local function lose_all(ids)
   for _, id in ipairs(ids) do
@@ -30,9 +32,11 @@ local function lose_all(ids)
       if redis.call('SREM', S .. ':detached', id) == 1 then redis.call('LPUSH', S .. ':lane', id) end
     elseif c[1] ~= 'queued' then
       end_call(id, 'outcome_unknown', unknown, true)
+      unknown_calls = unknown_calls + 1
       announce(id)
     elseif is_anything_lost then
       end_call(id, 'session_reset', reset, false)
+      reset_calls = reset_calls + 1
       announce(id)
     end
   end
@@ -61,4 +65,4 @@ if is_used then
   end
   redis.call('HSET', S, 'notice', notice .. rest)
 end
-return redis.call('HINCRBY', S, 'epoch', 1)
+return { redis.call('HINCRBY', S, 'epoch', 1), unknown_calls, reset_calls }

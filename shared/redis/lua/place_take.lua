@@ -1,6 +1,6 @@
 -- A worker asks for a session. KEYS[1]: the prefix. ARGV: worker, its load (0 to 1), slack, ms after which a worker that
 -- did not beat no longer counts
--- Returns {session, how many more wait}, {'', ...} when none waits or another worker is much freer ('yield').
+-- Returns {session, 'taken', how many more wait, ms that it waited}, {'', ...} when none waits or another worker is much freer ('yield').
 local P = KEYS[1]
 local worker, load, slack, lease = unpack(ARGV)
 local time = redis.call('TIME')
@@ -16,9 +16,11 @@ if waiting == 0 then return { '', 'none', 0 } end
 local lowest = tonumber(redis.call('ZRANGE', P .. ':load', 0, 0, 'WITHSCORES')[2])
 if tonumber(load) > lowest + tonumber(slack) then return { '', 'yield', waiting } end
 local function take(sid)
-  if not sid or redis.call('ZREM', P .. ':waiting', sid) == 0 then return nil end
+  local since = sid and redis.call('ZSCORE', P .. ':waiting', sid)
+  if not since then return nil end
+  redis.call('ZREM', P .. ':waiting', sid)
   redis.call('HSET', P .. ':taken', sid, t)
-  return { sid, 'taken', redis.call('ZCARD', P .. ':waiting') }
+  return { sid, 'taken', redis.call('ZCARD', P .. ':waiting'), math.max(0, t - math.floor(since)) }
 end
 while redis.call('LLEN', P .. ':returning') > 0 do
   local taken = take(redis.call('LPOP', P .. ':returning'))

@@ -66,7 +66,7 @@ local function begin_process(id, t, epoch)
 end
 
 local function start_call(id, key, t, epoch, out)
-  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class')
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class', 'submitted_at')
   local mutation = 0
   if c[4] == '1' and c[5] == 'lane' and c[1] ~= 'create_session' then
     redis.call('HSET', S, 'used', 1)
@@ -75,7 +75,7 @@ local function start_call(id, key, t, epoch, out)
   end
   redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
   if c[1] == 'run_command' then begin_process(id, t, epoch) end -- the others say when theirs starts
-  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation }
+  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t) }
 end
 
 -- The effects of the session's mutating calls from number `from` to `to` are gone: their results may be replayed no more
