@@ -28,6 +28,15 @@ export async function ensureBase(docker: Docker, apt: HostApt, say: (line: strin
   return LOCAL_BASE;
 }
 
+/** @throws when the image is not here and cannot be pulled */
+export async function ensurePulled(docker: Docker, name: string, say: (line: string) => void): Promise<string> {
+  if (await hasImage(docker, name)) return name;
+  say(`base: pulling ${name}`);
+  const failure = await pull(docker, name);
+  if (failure) throw new Error(`Cannot pull ${name}: ${failure}`);
+  return name;
+}
+
 export async function hasImage(docker: Docker, name: string): Promise<boolean> {
   return docker
     .getImage(name)

@@ -1,5 +1,4 @@
 import type Docker from "dockerode";
-import type { Target } from "./build-context.ts";
 import { followEvents } from "./engine-events.ts";
 
 /** Holds the hash of what the image was built from. */
@@ -8,7 +7,8 @@ export const INPUTS_LABEL = "codegen-mcp.inputs";
 const PROXY_NAMES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 export interface ImageBuild {
-  target: Target;
+  /** A stage of the context's Dockerfile. */
+  target: string;
   tag: string;
   base: string;
   inputs: string;
@@ -60,4 +60,12 @@ export async function buildImage(
   } catch (error) {
     throw new Error(`Cannot build ${build.tag}: ${(error as Error).message}\n${log}`, { cause: error });
   }
+}
+
+/** Removes the image that a build replaced, unless a container still has it; the layers that builds share stay. */
+export async function removeReplaced(docker: Docker, id: string): Promise<void> {
+  await docker
+    .getImage(id)
+    .remove({ noprune: true })
+    .catch(() => {});
 }

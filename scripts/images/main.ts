@@ -3,7 +3,7 @@ import Docker from "dockerode";
 import { ensureBase } from "./base-image.ts";
 import { assembleContext, chooseTargets, hashInputs, type Target } from "./build-context.ts";
 import { readHostApt } from "./host-apt.ts";
-import { buildImage, findBuilt } from "./image-build.ts";
+import { buildImage, findBuilt, removeReplaced } from "./image-build.ts";
 
 const started = Date.now();
 const say = (line: string) =>
@@ -43,12 +43,7 @@ try {
       await buildImage(docker, { target, tag, base, inputs, contextFolder }, process.env, say);
       const { Id, Size } = await docker.getImage(tag).inspect();
       say(`built ${tag}, ${Math.round(Size / 1e6)} MB`);
-      // The image it replaces goes, unless a container still has it; the layers that builds share stay.
-      if (oldId && oldId !== Id)
-        await docker
-          .getImage(oldId)
-          .remove({ noprune: true })
-          .catch(() => {});
+      if (oldId && oldId !== Id) await removeReplaced(docker, oldId);
     }
   }
 } catch (error) {

@@ -36,13 +36,18 @@ export async function fetchPackage(pinsFile: string, name: string, folder: strin
  * Installs what `source`'s package-lock.json names into `folder`/node_modules, for Debian on `cpu` whatever this host is.
  * Hashes are the lock's; no package's script runs.
  */
-export async function installLocked(source: string, folder: string, cpu: "x64" | "arm64"): Promise<void> {
+export async function installLocked(
+  source: string,
+  folder: string,
+  cpu: "x64" | "arm64",
+  { withDevelopment = true } = {},
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const name of ["package.json", "package-lock.json"]) await copyFile(join(source, name), join(folder, name));
   const platform = ["--os=linux", "--libc=glibc", `--cpu=${cpu}`];
-  await promisify(execFile)("npm", ["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", ...platform], {
-    cwd: folder,
-  });
+  const which = withDevelopment ? "--include=dev" : "--omit=dev";
+  const how = ["--silent", "--ignore-scripts", "--no-audit", "--no-fund"];
+  await promisify(execFile)("npm", ["ci", ...how, which, ...platform], { cwd: folder });
 }
 
 /** In npm's notation. */
