@@ -23,7 +23,9 @@ import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
 import { DrainWatch } from "./handover/drain-watch.ts";
+import { LeftPlaces } from "./handover/left-places.ts";
 import { Successor } from "./handover/successor.ts";
+import { Takeover } from "./handover/takeover.ts";
 import { Beats } from "./lease/beats.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
 import { WorkerMetrics } from "./metrics.ts";
@@ -80,6 +82,7 @@ export class Worker implements Service {
   readonly #pool: SandboxPool;
   readonly #successor: Successor | undefined;
   readonly #metricsServer: MetricsServer;
+  readonly #leftPlaces: LeftPlaces | undefined;
   readonly #redis;
   readonly #subscriber;
   readonly #queueRedis;
@@ -218,8 +221,12 @@ export class Worker implements Service {
     this.#placement = new PlacementConsumer(placing, { worker, capacity, leaseMs });
     const concurrency = capacity * config.MAX_LANE_DEPTH;
     const calls = new CallConsumer({ redis: queueRedis, subscriber, keeper, log }, worker, concurrency);
-    const taking = { redis, queueRedis, scripts, host, beats, keeper, log };
-    this.#successor = config.STATE_DIR ? new Successor(taking, worker, config.STATE_DIR) : undefined;
+    const takeover = new Takeover({ redis, queueRedis, scripts, host, keeper, log }, worker);
+    if (config.STATE_DIR) {
+      this.#successor = new Successor({ host, beats, takeover, log }, worker, config.STATE_DIR);
+      const room = (): number => (mayTake() ? capacity - keeper.size : 0);
+      this.#leftPlaces = new LeftPlaces({ host, room, takeover, log }, config.STATE_DIR);
+    }
     host.whenAvailable(() => this.#successor?.takeOver());
     host.whenAvailable(() => beats.beatNow());
     const sweeper = new OrphanSweeper(
@@ -245,7 +252,7 @@ export class Worker implements Service {
       sinceBeatMs: () => beats.sinceBeatMs,
     });
     const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
-    const sweepers = [sweeper, checkpointSweeper];
+    const sweepers = [sweeper, checkpointSweeper, ...(this.#leftPlaces ? [this.#leftPlaces] : [])];
     this.#services = [packages, host, pool, beats, guard, keeper, calls, this.#placement, ...sweepers, watch];
   }
 
@@ -273,6 +280,7 @@ export class Worker implements Service {
     if (signal === "SIGTERM" && this.#successor) {
       const handedOver = this.#handOver().catch((err: unknown) => this.log.warn({ err }, "not all was handed over"));
       await Promise.race([handedOver, gone]);
+      await this.#successor.leave().catch((err: unknown) => this.log.warn({ err }, "no other worker will take over"));
       await Promise.all(connections.map(closeRedis));
       this.#successor.end();
       return;
@@ -321,7 +329,7 @@ export class Worker implements Service {
   }
 
   async #pause(): Promise<void> {
-    await Promise.all([this.#placement.stop(), this.#keeper.pauseAll()]);
+    await Promise.all([this.#placement.stop(), this.#leftPlaces?.stop(), this.#keeper.pauseAll()]);
     await this.#keeper.pauseAll(); // also those that were just being taken
   }
 

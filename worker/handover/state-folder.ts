@@ -7,7 +7,14 @@ const LOCKED = "locked\n";
 const SLOTS_MAX = 1_000;
 
 /** A worker incarnation that had sessions on an engine. */
-const Entry = z.object({ worker: z.string().regex(/^w_[0-9a-z]+$/), engine: z.string() });
+const Entry = z.object({
+  worker: z.string().regex(/^w_[0-9a-z]+$/),
+  engine: z.string(),
+  /** When it handed its sessions over; absent while it lives, and when it was killed. */
+  leftAtMs: z.number().optional(),
+  /** Other workers took some of its sessions. */
+  isParted: z.boolean().optional(),
+});
 export type FormerWorker = z.infer<typeof Entry>;
 
 /**
@@ -18,12 +25,12 @@ export type FormerWorker = z.infer<typeof Entry>;
 export class StateFolder {
   private constructor(
     readonly folder: string,
-    private readonly lock: ChildProcess,
+    private readonly lock: ChildProcess | undefined,
   ) {}
 
   static async take(root: string): Promise<StateFolder> {
     await mkdir(root, { recursive: true });
-    const old = (await readdir(root)).filter((name) => /^\d{1,3}$/.test(name)).toSorted();
+    const old = await slotsOf(root);
     const fresh = Array.from({ length: SLOTS_MAX }, (_, i) => String(i)).filter((slot) => !old.includes(slot));
     for (const slot of [...old, ...fresh]) {
       const folder = join(root, slot);
@@ -32,6 +39,27 @@ export class StateFolder {
       if (lock) return new StateFolder(folder, lock);
     }
     throw new Error(`Cannot take a place in STATE_DIR "${root}": all ${SLOTS_MAX} are taken`);
+  }
+
+  /** A place that a worker on this engine left at least `forMs` ago and that nobody has; undefined where there is none. */
+  static async takeLeft(
+    root: string,
+    { engine, forMs }: { engine: string; forMs: number },
+  ): Promise<StateFolder | undefined> {
+    for (const slot of await slotsOf(root)) {
+      const place = new StateFolder(join(root, slot), undefined);
+      const isLeft = async (): Promise<boolean> => {
+        const entries = await place.read();
+        return entries.some(({ engine: on, leftAtMs = Infinity }) => on === engine && Date.now() - leftAtMs >= forMs);
+      };
+      if (!(await isLeft())) continue;
+      const lock = await tryLock(join(place.folder, "lock"));
+      if (!lock) continue;
+      const taken = new StateFolder(place.folder, lock);
+      if (await isLeft()) return taken;
+      taken.release(); // somebody was faster
+    }
+    return undefined;
   }
 
   /** Nothing that can be read counts as nothing. */
@@ -52,9 +80,12 @@ export class StateFolder {
 
   /** From now on another process may have the place. */
   release(): void {
-    this.lock.stdin?.destroy();
+    this.lock?.stdin?.destroy();
   }
 }
+
+const slotsOf = async (root: string): Promise<string[]> =>
+  (await readdir(root)).filter((name) => /^\d{1,3}$/.test(name)).toSorted();
 
 /** @returns undefined when another process has the lock */
 const tryLock = async (file: string): Promise<ChildProcess | undefined> => {

@@ -1,46 +1,29 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { endWorker } from "../../shared/end-worker.ts";
-import type { SessionId } from "../../shared/ids.ts";
-import { LOST, lostNotice } from "../../shared/lost-session.ts";
-import { Records, type SessionRecord } from "../../shared/records.ts";
-import { keys } from "../../shared/redis/keys.ts";
-import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { SandboxHost } from "../sandbox/sandbox-host.ts";
-import type { SessionKeeper } from "../session/session-keeper.ts";
 import { type FormerWorker, StateFolder } from "./state-folder.ts";
+import type { Takeover } from "./takeover.ts";
 
 const RETRY_MS = 1_000;
 const BEAT_POLL_MS = 50;
-const AT_ONCE = 8;
 
-/**
- * Takes over what earlier workers of this state folder had on this engine, whether they handed it over or were killed.
- * Every step is compare-and-set: where the reaper was faster, the session is somebody else's.
- */
+/** Has a place in the state folder, and takes over what the workers that had it before left on this engine. */
 export class Successor {
-  readonly #records: Records;
   #folder: StateFolder | undefined;
   #former: FormerWorker[] = [];
   #taking: Promise<void> | undefined;
 
   constructor(
     private readonly deps: {
-      redis: Redis;
-      queueRedis: Redis;
-      scripts: SessionScripts;
       host: SandboxHost;
       /** Nothing is taken before a beat got through: it could be taken back at once. */
       beats: { readonly mayStart: boolean };
-      keeper: SessionKeeper;
+      takeover: Takeover;
       log: Logger;
     },
     private readonly worker: string,
     private readonly root: string,
-  ) {
-    this.#records = new Records(deps.redis);
-  }
+  ) {}
 
   /** Takes the folder: from now on no other process has it. */
   async begin(): Promise<void> {
@@ -51,6 +34,12 @@ export class Successor {
   /** The engine is there: begins to take over, once. Tries until it is done. */
   takeOver(): void {
     this.#taking ??= this.#takeAll();
+  }
+
+  /** What this worker has is left to whoever comes: the next one in this place, or after a while any of this host. */
+  async leave(): Promise<void> {
+    const entries = (await this.#folder?.read()) ?? [];
+    await this.#folder?.write(entries.map((entry) => ({ leftAtMs: Date.now(), ...entry })));
   }
 
   /** Nothing is left here that this worker would still write: its own successor may begin. */
@@ -66,7 +55,7 @@ export class Successor {
         while (!this.deps.beats.mayStart) await sleep(BEAT_POLL_MS, undefined, { ref: false });
         const own = { worker: this.worker, engine };
         await this.#folder?.write([own, ...this.#former]);
-        for (const former of this.#former) if (former.engine === engine) await this.#takeFrom(former.worker);
+        for (const former of this.#former) if (former.engine === engine) await this.#takeFrom(former);
         await this.#folder?.write([own]);
         return;
       } catch (err) {
@@ -76,42 +65,9 @@ export class Successor {
     }
   }
 
-  async #takeFrom(former: string): Promise<void> {
-    const { redis, queueRedis, host, log } = this.deps;
-    const sessions = (await redis.smembers(keys.workerSessions(former))) as SessionId[];
-    let taken = 0;
-    const takeNext = async (): Promise<void> => {
-      for (let sid = sessions.pop(); sid; sid = sessions.pop()) if (await this.#take(sid, former)) taken++;
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, takeNext));
-    await endWorker(former, redis, queueRedis);
-    await host.removeLeftBy(former);
-    log.info({ former, sessions: taken }, "sessions of the last worker are taken over");
-  }
-
-  async #take(sid: SessionId, former: string): Promise<boolean> {
-    const { redis, scripts, host, keeper } = this.deps;
-    const record = await this.#records.session(sid);
-    if (record?.owner !== former) return false;
-    await redis.sadd(keys.workerSessions(this.worker), sid);
-    if (record.state === "closing") return await this.#close(record);
-    const sandbox = record.container ? await host.find(record.container) : undefined;
-    const from = { worker: former, epoch: record.epoch };
-    const epoch = sandbox ? await scripts.adopt(sid, from, this.worker) : 0;
-    if (sandbox && epoch > 0) {
-      await keeper.resume({ ...record, epoch }, sandbox);
-      return true;
-    }
-    await sandbox?.leave();
-    const notice = lostNotice("it ended while its worker was replaced");
-    const to = { owner: this.worker, state: "starting" as const, notice, ...LOST };
-    const fresh = await scripts.lose(sid, record.epoch, to);
-    if (fresh > 0) await keeper.adopt(sid, fresh);
-    return fresh > 0;
-  }
-
-  async #close({ id, epoch }: SessionRecord): Promise<boolean> {
-    await this.deps.scripts.release(id, epoch, { outcome: LOST.unknown });
-    return false;
+  async #takeFrom({ worker, isParted }: FormerWorker): Promise<void> {
+    await this.deps.takeover.takeFrom(worker);
+    // Where others took a part, they have containers that bear its name: the sweeper tells which.
+    if (!isParted) await this.deps.host.removeLeftBy(worker);
   }
 }
