@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 
 /**
- * Ids are random (80 bits for a session), so that channels and records cannot be guessed. A call's id and the id of the
+ * Ids are random (130 bits for a session), so that channels and records cannot be guessed. A call's id and the id of the
  * process it started carry their session's, so that any replica finds the record from the id alone.
  */
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's base 32
-const random = (length: number): string =>
+/** Nobody can guess it: five bits a character. */
+export const randomText = (length: number): string =>
   Array.from(randomBytes(length), (byte) => ALPHABET[byte % ALPHABET.length]).join("");
 
 export type SessionId = `ses_${string}`;
@@ -13,17 +14,17 @@ export type CallId = `call_${string}`;
 export type ProcessId = `proc_${string}`;
 export type CheckpointId = `ckpt_${string}`;
 
-export const newSessionId = (): SessionId => `ses_${random(16)}`;
-export const newCallId = (sid: SessionId): CallId => `call_${sid.slice(4)}_${random(8)}`;
-export const newCheckpointId = (sid: SessionId): CheckpointId => `ckpt_${sid.slice(4)}_${random(8)}`;
+export const newSessionId = (): SessionId => `ses_${randomText(26)}`;
+export const newCallId = (sid: SessionId): CallId => `call_${sid.slice(4)}_${randomText(8)}`;
+export const newCheckpointId = (sid: SessionId): CheckpointId => `ckpt_${sid.slice(4)}_${randomText(8)}`;
 /** At most one process belongs to a call; the two ids differ in their prefix only. */
 export const processIdOf = (callId: CallId): ProcessId => `proc_${callId.slice(5)}`;
 export const callIdOf = (processId: ProcessId): CallId => `call_${processId.slice(5)}`;
 /** Unlike a session's, a worker incarnation's id is no secret; it is short because it stands in every job id. */
-export const newIncarnationId = (): string => `w_${random(10)}`;
+export const newIncarnationId = (): string => `w_${randomText(10)}`;
 
-const SESSION = /^ses_[0-9a-z]{16}$/;
-const OF_SESSION = /^(?:call|proc|ckpt)_([0-9a-z]{16})_[0-9a-z]{8}$/;
+const SESSION = /^ses_[0-9a-z]{26}$/;
+const OF_SESSION = /^(?:call|proc|ckpt)_([0-9a-z]{26})_[0-9a-z]{8}$/;
 export const isSessionId = (text: string): text is SessionId => SESSION.test(text);
 export const isCallId = (text: string): text is CallId => text.startsWith("call_") && OF_SESSION.test(text);
 export const isProcessId = (text: string): text is ProcessId => text.startsWith("proc_") && OF_SESSION.test(text);

@@ -82,7 +82,7 @@ describe("Checkpoints", () => {
     for (const checkpoint_id of ["x", "ckpt_0000000000000000_00000000", "../../etc", "call_0000000000000000_00000000"])
       for (const name of ["restore_checkpoint", "delete_checkpoint", "fork_session"])
         expect(await codeOf(name, { checkpoint_id }), name).to.equal("NOT_FOUND");
-    for (const unknown of ["x", "ses_0000000000000000"])
+    for (const unknown of ["x", "ses_00000000000000000000000000"])
       expect(await codeOf("list_checkpoints", { session_id: unknown })).to.equal("SESSION_NOT_FOUND");
   });
 });
