@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { TOOLSETS } from "../shared/catalog/index.ts";
 import { CommonEnv, parseEnv } from "../shared/config.ts";
+import { isLoopback } from "./bind-address.ts";
 
 const names = z
   .string()
@@ -17,12 +18,28 @@ const url = z
   .default("")
   .transform((text) => text.replace(/\/$/, ""));
 
+/** As it stands in tokens: a slash at the end is part of an issuer's name. */
+const issuerUrl = z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default("");
+
 // Durations in ms; the same names, explained, in compose/.env.example
 const Env = CommonEnv.extend({
   HOST: z.string().default("127.0.0.1"),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   /** Host names, besides loopback ones, that requests may name in Host and Origin. */
   ALLOWED_HOSTS: names,
+  /** File of the tokens that are let in, a line each; `scripts/token` writes them. */
+  AUTH_TOKENS_FILE: z.string().default(""),
+  /** Whose JWTs are let in, for which audience; its keys are found by discovery unless the key set's URL is given. */
+  OIDC_ISSUER: issuerUrl,
+  OIDC_AUDIENCE: z.string().default(""),
+  OIDC_JWKS_URL: issuerUrl,
+  /** The claim that says who the principal is. */
+  OIDC_PRINCIPAL_CLAIM: z.string().min(1).default("sub"),
+  /** Without tokens, everybody who reaches the address may run code: only by this name is that let happen beyond loopback. */
+  ALLOW_ANONYMOUS_PUBLIC: z.stringbool().default(false),
+  /** Certificate chain and key in PEM: with them the server speaks TLS. */
+  TLS_CERT_FILE: z.string().default(""),
+  TLS_KEY_FILE: z.string().default(""),
   /** Offered to clients whose URL has no `toolset`. */
   TOOLSETS: names.pipe(z.array(z.enum(TOOLSETS))),
   MAX_BODY_BYTES: z.coerce
@@ -51,7 +68,24 @@ const Env = CommonEnv.extend({
     .default(1024 * 1024 * 1024),
   /** How long a stop waits for answers that are under way. */
   DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
-});
+})
+  .refine((env) => Boolean(env.OIDC_ISSUER) === Boolean(env.OIDC_AUDIENCE), {
+    path: ["OIDC_AUDIENCE"],
+    error: "must be set together with OIDC_ISSUER: an issuer's tokens for others must not open this server",
+  })
+  .refine((env) => env.OIDC_ISSUER || !env.OIDC_JWKS_URL, {
+    path: ["OIDC_JWKS_URL"],
+    error: "says nothing without OIDC_ISSUER",
+  })
+  .refine((env) => Boolean(env.TLS_CERT_FILE) === Boolean(env.TLS_KEY_FILE), {
+    path: ["TLS_KEY_FILE"],
+    error: "must be set together with TLS_CERT_FILE",
+  })
+  .refine((env) => env.AUTH_TOKENS_FILE || env.OIDC_ISSUER || env.ALLOW_ANONYMOUS_PUBLIC || isLoopback(env.HOST), {
+    path: ["HOST"],
+    error:
+      "is no loopback address, and nothing says who may come in: set AUTH_TOKENS_FILE or OIDC_ISSUER (docs/authentication.md), or HOST=127.0.0.1",
+  });
 
 export type CoordinatorConfig = z.infer<typeof Env>;
 export const parseConfig = (env: NodeJS.ProcessEnv): CoordinatorConfig => parseEnv(Env, env);

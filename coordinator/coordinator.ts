@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { localhostAllowedHostnames } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
 import { LossMetrics } from "../shared/metrics/loss-metrics.ts";
@@ -13,11 +15,15 @@ import { closeRedis, createRedis, whenReady } from "../shared/redis/connect.ts";
 import { Placement } from "../shared/redis/placement.ts";
 import { SessionScripts } from "../shared/redis/session-scripts.ts";
 import { type Service, stopInReverse } from "../shared/service.ts";
-import { type Authenticate, anonymous, createApp } from "./app.ts";
+import { createApp } from "./app.ts";
 import { ArtifactLinks } from "./artifacts/artifact-links.ts";
 import { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
 import { FileResources } from "./artifacts/file-resources.ts";
 import { Transfers } from "./artifacts/transfers.ts";
+import { Authenticator } from "./auth/authenticator.ts";
+import { Gate } from "./auth/gate.ts";
+import { ProtectedResource } from "./auth/protected-resource.ts";
+import { namesOf } from "./bind-address.ts";
 import { CallWaiter } from "./calls/call-waiter.ts";
 import { CallWatcher } from "./calls/call-watcher.ts";
 import { Doorbells } from "./calls/doorbells.ts";
@@ -41,6 +47,7 @@ import { SseLeg } from "./mcp/sse/sse-leg.ts";
 import { StreamResumer } from "./mcp/stream-resumer.ts";
 import { CoordinatorMetrics } from "./metrics.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
+import { TlsFiles } from "./tls-files.ts";
 import { ToolRunner } from "./tool-runner.ts";
 import { ToolService } from "./tool-service.ts";
 import { CheckpointTools } from "./tools/checkpoint-tools.ts";
@@ -58,6 +65,8 @@ export class Coordinator implements Service {
   readonly tools: ToolService;
   readonly #server: Server;
   readonly #metricsServer: MetricsServer;
+  readonly #tls: TlsFiles | undefined;
+  readonly #authenticator: Authenticator;
   readonly #services: Service[];
   readonly #mcp: McpEndpoint;
   readonly #lane: LaneCalls;
@@ -70,7 +79,6 @@ export class Coordinator implements Service {
   constructor(
     private readonly config: CoordinatorConfig,
     private readonly log: Logger,
-    authenticate: Authenticate = anonymous,
   ) {
     const redis = createRedis(config.REDIS_URL, "failFast", log);
     const subscriber = createRedis(config.REDIS_URL, "subscriber", log);
@@ -110,7 +118,8 @@ export class Coordinator implements Service {
     const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter });
     const reached = (): string => this.url.replace(/\/\/(0\.0\.0\.0|\[::\]):/, "//127.0.0.1:");
     const { PUBLIC_URL, INTERNAL_URL, ARTIFACT_URL_TTL_MS: ttlMs } = config;
-    const links = new ArtifactLinks(redis, { publicUrl: () => PUBLIC_URL || reached(), ttlMs });
+    const publicUrl = (): string => PUBLIC_URL || reached();
+    const links = new ArtifactLinks(redis, { publicUrl, ttlMs });
     const runner = new ToolRunner({
       lane: this.#lane,
       records: recordTools,
@@ -144,7 +153,6 @@ export class Coordinator implements Service {
     const sweeper = new RecordSweeper({ redis, opener, log });
     this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus, inbox];
 
-    const { HOST: host, ALLOWED_HOSTS: allowedHosts } = config;
     const evicts = (): boolean => memory.evicts;
     const transfers = new Transfers();
     const files = {
@@ -155,25 +163,23 @@ export class Coordinator implements Service {
       internalUrl: () => INTERNAL_URL || reached(),
     };
     const artifacts = new ArtifactRoutes({ ...files, log }, config.MAX_ARTIFACT_BYTES);
-    const app = createApp({
-      mcp: this.#mcp,
-      artifacts,
-      transfers,
-      redis,
-      authenticate,
-      countWorkers,
-      evicts,
-      host,
-      allowedHosts,
-    });
-    this.#server = createHttpServer(app);
+    this.#authenticator = new Authenticator(config, log);
+    const resource = new ProtectedResource({ publicUrl, issuer: config.OIDC_ISSUER });
+    const names = [...localhostAllowedHostnames(), ...namesOf(config.HOST), ...config.ALLOWED_HOSTS];
+    if (PUBLIC_URL) names.push(new URL(PUBLIC_URL).hostname);
+    const gate = new Gate({ authenticator: this.#authenticator, resource }, names);
+    const mcp = this.#mcp;
+    const app = createApp({ gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts });
+    const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = config;
+    this.#server = cert ? createTlsServer(app) : createHttpServer(app);
+    this.#tls = cert ? new TlsFiles(this.#server as TlsServer, { cert, key }, log) : undefined;
     this.#server.keepAliveTimeout = 65_000; // longer than the proxies in front, so that they never reuse a closed one
   }
 
   /** Such as `http://127.0.0.1:8080`; known once `start` resolved. */
   get url(): string {
     const { address, port, family } = this.#server.address() as AddressInfo;
-    return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+    return `${this.#tls ? "https" : "http"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   }
 
   /** Where Prometheus scrapes; undefined where `METRICS_PORT` is not set. */
@@ -181,10 +187,15 @@ export class Coordinator implements Service {
     return this.#metricsServer.url;
   }
 
-  /** Resolves when it listens. Waits for Redis in the background; calls are refused until it is there. */
+  /**
+   * Resolves when it listens. Waits for Redis in the background; calls are refused until it is there.
+   * @throws {ConfigError} when the files of tokens or of the certificate are no good
+   */
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
+    await this.#authenticator.start();
+    await this.#tls?.start();
     this.#server.listen(this.config.PORT, this.config.HOST);
     await once(this.#server, "listening");
     await this.#metricsServer.start();
@@ -207,6 +218,8 @@ export class Coordinator implements Service {
     this.#server.closeAllConnections();
     await closed;
     await this.#metricsServer.stop();
+    await this.#tls?.stop();
+    await this.#authenticator.stop();
     await stopInReverse(this.#services, (err) => this.log.warn({ err }, "a service did not stop cleanly"));
     await Promise.all([this.#redis, this.#subscriber, this.#queueRedis].map(closeRedis));
   }

@@ -6,8 +6,8 @@ import { bridgeStdio } from "./stdio-bridge.ts";
 const USAGE = `codegen-mcp stdio                      serve an MCP client over stdin and stdout
 codegen-mcp call TOOL key=value …      call a tool and print what it says
 Options: --url URL   (default: CODEGEN_MCP_URL, or http://127.0.0.1:8080/mcp)
-         --json      print the structured result
-The environment's CODEGEN_MCP_TOKEN is sent as a bearer token.`;
+         --token T   bearer token (default: CODEGEN_MCP_TOKEN, which other users of this machine do not see)
+         --json      print the structured result`;
 
 const fail = (message: string): never => {
   process.stderr.write(`${message}\n`);
@@ -15,10 +15,15 @@ const fail = (message: string): never => {
 };
 
 const run = async (): Promise<number> => {
-  const options = { url: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } } as const;
+  const options = {
+    url: { type: "string" },
+    token: { type: "string" },
+    json: { type: "boolean" },
+    help: { type: "boolean" },
+  } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const url = values.url ?? (process.env.CODEGEN_MCP_URL || "http://127.0.0.1:8080/mcp");
-  const token = process.env.CODEGEN_MCP_TOKEN ?? "";
+  const token = values.token ?? process.env.CODEGEN_MCP_TOKEN ?? "";
   const [command, tool, ...pairs] = positionals;
   if (values.help) {
     console.log(USAGE);

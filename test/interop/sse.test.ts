@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { parseConfig } from "../../coordinator/config.ts";
-import { Coordinator } from "../../coordinator/coordinator.ts";
+import type { Coordinator } from "../../coordinator/coordinator.ts";
 import { eventually } from "../support/eventually.ts";
 import { PromptKitSseClient } from "../support/sse-client.ts";
+import { startCoordinator } from "../support/start-coordinator.ts";
 import { begin, failureOf } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
-import { silentLog } from "../support/use-redis.ts";
+import { useTokens } from "../support/use-tokens.ts";
 import { send } from "../support/wire.ts";
 
 const LIST = { jsonrpc: "2.0", id: 77, method: "tools/list", params: {} };
@@ -92,22 +91,19 @@ describe("HTTP+SSE of 2024-11-05", () => {
   describe("of a replica of its own", () => {
     let coordinator: Coordinator;
     let url: string;
+    const tokens = useTokens();
     before(async () => {
-      const config = parseConfig({ REDIS_URL: cluster.stack.redis.url, PORT: "0" });
-      const nameOf = ({ headers }: IncomingMessage): string => String(headers["x-principal"] ?? "anonymous");
-      coordinator = new Coordinator(config, silentLog, nameOf);
-      await coordinator.start();
+      for (const principal of ["anonymous", "them"]) await tokens.add(principal); // the other replicas know the former only
+      coordinator = await startCoordinator({ REDIS_URL: cluster.stack.redis.url, AUTH_TOKENS_FILE: tokens.file });
       url = `${coordinator.url}/mcp`;
-      const readyz = `${coordinator.url}/readyz`;
-      await eventually("it is ready", async () => (await send(readyz, { method: "GET" })).status === 200);
     });
 
     it("takes no messages of another principal, here or elsewhere", async () => {
-      const theirs = await PromptKitSseClient.connect(url, url, { "x-principal": "them" });
+      const theirs = await PromptKitSseClient.connect(url, url, tokens.headersOf("them"));
       const path = theirs.messageUrl.slice(new URL(url).origin.length);
       const body = JSON.stringify(LIST);
       for (const origin of [url, there]) {
-        const headers = { "content-type": "application/json" };
+        const headers = { "content-type": "application/json", ...tokens.headersOf("anonymous") };
         expect((await send(new URL(path, origin).href, { headers, body })).status).to.equal(404);
       }
       await theirs.close();
@@ -115,7 +111,9 @@ describe("HTTP+SSE of 2024-11-05", () => {
 
     it("ends idle streams at once when it stops, and others after what is under way", async function () {
       this.timeout(40_000); // less than a stop waits for streams that do not end
-      const [idle, busy] = await Promise.all([1, 2].map(() => PromptKitSseClient.connect(url, there)));
+      const [idle, busy] = await Promise.all(
+        [1, 2].map(() => PromptKitSseClient.connect(url, there, tokens.headersOf("anonymous"))),
+      );
       if (!idle || !busy) return;
       const { answer } = await begin(busy, "run_command", { command: "echo started; sleep 1; echo done" });
       const stopped = coordinator.stop();

@@ -78,9 +78,12 @@ const requestOptions = ({ onText, signal }: CallOptions) => ({
   },
 });
 
-const connectV2 = async (url: string, mode: "auto" | { pin: string }): Promise<ToolClient> => {
+/** Sent with every request besides the client's own, such as a token. */
+type Headers = Record<string, string>;
+
+const connectV2 = async (url: string, mode: "auto" | { pin: string }, headers: Headers = {}): Promise<ToolClient> => {
   const client = new Client(INFO, { versionNegotiation: { mode } });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
   return {
     protocol: client.getNegotiatedProtocolVersion() ?? "",
     cancelsByAbort: true,
@@ -92,14 +95,15 @@ const connectV2 = async (url: string, mode: "auto" | { pin: string }): Promise<T
 };
 
 /** The 2026-07-28 revision and no other. */
-export const connectModern = (url: string): Promise<ToolClient> => connectV2(url, { pin: "2026-07-28" });
+export const connectModern = (url: string, headers?: Headers): Promise<ToolClient> =>
+  connectV2(url, { pin: "2026-07-28" }, headers);
 /** The newest revision that the server offers. */
 export const connectAuto = (url: string): Promise<ToolClient> => connectV2(url, "auto");
 
 /** The client of the v1 SDK, which speaks the 2025 revisions. */
-export const connectV1 = async (url: string): Promise<ToolClient> => {
+export const connectV1 = async (url: string, headers: Headers = {}): Promise<ToolClient> => {
   const client = new V1Client(INFO);
-  const transport = new V1Transport(new URL(url));
+  const transport = new V1Transport(new URL(url), { requestInit: { headers } });
   await client.connect(transport as Parameters<V1Client["connect"]>[0]);
   return {
     protocol: transport.protocolVersion ?? "",

@@ -1,14 +1,13 @@
 import { expect } from "chai";
-import { parseConfig } from "../../coordinator/config.ts";
-import { Coordinator } from "../../coordinator/coordinator.ts";
+import type { Coordinator } from "../../coordinator/coordinator.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { eventually } from "../support/eventually.ts";
 import { PromptKitClient } from "../support/promptkit-client.ts";
+import { startCoordinator } from "../support/start-coordinator.ts";
 import { failureOf, type ToolAnswer, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
-import { silentLog } from "../support/use-redis.ts";
-import { send } from "../support/wire.ts";
+import { useTokens } from "../support/use-tokens.ts";
 
 const CROWD = 24;
 const LINE = 8;
@@ -17,18 +16,17 @@ const BEING_TAKEN = 4;
 
 describe("A crowd of one principal", () => {
   const cluster = useCluster({ CAPACITY: "32", POOL_SIZE: "1", MAX_WAITING_SESSIONS: String(LINE) });
+  const tokens = useTokens();
   let coordinator: Coordinator;
   let crowd: ToolClient;
   let other: ToolClient;
   before(async () => {
     const settings = { PORT: "0", MAX_WAITING_SESSIONS: String(LINE), MAX_PRINCIPAL_DEPTH: String(CROWD) };
-    const config = parseConfig({ REDIS_URL: cluster.stack.redis.url, ...settings });
-    coordinator = new Coordinator(config, silentLog, ({ headers }) => headers["x-principal"] as string);
-    await coordinator.start();
-    const readyz = `${coordinator.url}/readyz`;
-    await eventually("the coordinator is ready", async () => (await send(readyz, { method: "GET" })).status === 200);
+    for (const principal of ["crowd", "other"]) await tokens.add(principal);
+    const own = { REDIS_URL: cluster.stack.redis.url, AUTH_TOKENS_FILE: tokens.file };
+    coordinator = await startCoordinator({ ...own, ...settings });
     const connect = (principal: string): Promise<ToolClient> =>
-      PromptKitClient.connect(`${coordinator.url}/mcp`, { "x-principal": principal });
+      PromptKitClient.connect(`${coordinator.url}/mcp`, tokens.headersOf(principal));
     [crowd, other] = await Promise.all([connect("crowd"), connect("other")]);
   });
   cluster.beforeStop(async () => {

@@ -22,7 +22,7 @@ describe("A session's lane", () => {
   let legacy: ToolClient;
   let session_id: unknown;
   before(async () => {
-    replicas = await Promise.all(cluster.stack.urls.map(connectModern));
+    replicas = await Promise.all(cluster.stack.urls.map((url) => connectModern(url)));
     legacy = await connectV1(cluster.url);
   });
   cluster.beforeStop(() => Promise.all([...replicas, legacy].map((client) => client.close())));
