@@ -24,6 +24,8 @@ const issuerUrl = z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).defa
 // Durations in ms; the same names, explained, in compose/.env.example
 const Env = CommonEnv.extend({
   HOST: z.string().default("127.0.0.1"),
+  /** Of whatever publishes this in front (a container's port, a proxy) when it is not `HOST` that others reach. */
+  PUBLISHED_ADDRESS: z.string().default(""),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   /** Host names, besides loopback ones, that requests may name in Host and Origin. */
   ALLOWED_HOSTS: names,
@@ -81,11 +83,18 @@ const Env = CommonEnv.extend({
     path: ["TLS_KEY_FILE"],
     error: "must be set together with TLS_CERT_FILE",
   })
-  .refine((env) => env.AUTH_TOKENS_FILE || env.OIDC_ISSUER || env.ALLOW_ANONYMOUS_PUBLIC || isLoopback(env.HOST), {
-    path: ["HOST"],
-    error:
-      "is no loopback address, and nothing says who may come in: set AUTH_TOKENS_FILE or OIDC_ISSUER (docs/authentication.md), or HOST=127.0.0.1",
-  });
+  .refine(
+    (env) =>
+      env.AUTH_TOKENS_FILE ||
+      env.OIDC_ISSUER ||
+      env.ALLOW_ANONYMOUS_PUBLIC ||
+      isLoopback(env.PUBLISHED_ADDRESS || env.HOST),
+    {
+      path: ["HOST"],
+      error:
+        "or PUBLISHED_ADDRESS is no loopback address, and nothing says who may come in: set AUTH_TOKENS_FILE or OIDC_ISSUER (docs/authentication.md), or HOST=127.0.0.1",
+    },
+  );
 
 export type CoordinatorConfig = z.infer<typeof Env>;
 export const parseConfig = (env: NodeJS.ProcessEnv): CoordinatorConfig => parseEnv(Env, env);

@@ -26,6 +26,12 @@ describe("The coordinator's settings", () => {
     expect(() => parseConfig({ HOST: "0.0.0.0", ALLOW_ANONYMOUS_PUBLIC: "false" })).to.throw();
   });
 
+  it("look at the address that is published in front of a container's, where one is named", () => {
+    expect(parseConfig({ HOST: "0.0.0.0", PUBLISHED_ADDRESS: "127.0.0.1" }).HOST).to.equal("0.0.0.0");
+    for (const HOST of ["0.0.0.0", "127.0.0.1"])
+      expect(() => parseConfig({ HOST, PUBLISHED_ADDRESS: "0.0.0.0" })).to.throw("nothing says who may come in");
+  });
+
   it("want an audience with an issuer, and a key with a certificate", () => {
     expect(() => parseConfig({ OIDC_ISSUER: "https://id.example" })).to.throw("OIDC_AUDIENCE");
     expect(() => parseConfig({ OIDC_AUDIENCE: "x" })).to.throw("OIDC_ISSUER");

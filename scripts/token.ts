@@ -37,8 +37,8 @@ const end = values.days === undefined ? undefined : new Date(Date.now() + days *
 const made = await newToken(principal!, end).catch(() =>
   fail(`"${principal}" is no principal's name: letters, digits, ".", "_", "@" and "-", at most 128`),
 );
-// Whoever makes a token need not be who reads the file: its owner decides that, and nobody else reads it.
-const file = await open(path, "a+", 0o600).catch((error: Error) => fail(error.message));
+// The coordinator may be another user, and no hash of a random secret leads back to it: everybody may read the file.
+const file = await open(path, "a+", 0o644).catch((error: Error) => fail(error.message));
 const { size } = await file.stat();
 const last = size > 0 ? (await file.read(Buffer.alloc(1), 0, 1, size - 1)).buffer.toString() : "\n";
 await file.appendFile(`${last === "\n" ? "" : "\n"}${made.line}\n`);
