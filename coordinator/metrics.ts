@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { isFailureCode } from "../shared/failure.ts";
+import { answerInTime } from "../shared/metrics/answer-in-time.ts";
 
-/** What a scrape asks for. A rejection leaves the metric out: nobody knows then. */
+/** What a scrape asks for. What fails, or takes long, is left out: nobody knows then. */
 export interface CoordinatorSources {
   waitingSessions: () => Promise<number>;
   liveWorkers: () => Promise<number>;
@@ -47,7 +48,7 @@ export class CoordinatorMetrics {
         help,
         registers,
         async collect() {
-          const value = await read().catch(() => undefined);
+          const value = await answerInTime(read());
           if (value === undefined) this.remove();
           else this.set(value);
         },

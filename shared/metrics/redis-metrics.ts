@@ -1,9 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { Gauge, Histogram, type Registry } from "prom-client";
-
-/** A scrape waits no longer for Redis. */
-const ANSWER_MS = 1_000;
+import { answerInTime } from "./answer-in-time.ts";
 
 /** Asks Redis once a scrape, over the connection that calls use: whether it answers, and how soon. */
 export class RedisMetrics {
@@ -43,11 +40,7 @@ export class RedisMetrics {
   async #ask(): Promise<boolean> {
     if (this.redis.status !== "ready") return false; // a command would wait for it
     const startedAt = performance.now();
-    const answered = this.redis.ping().then(
-      () => true,
-      () => false,
-    );
-    const isThere = await Promise.race([answered, sleep(ANSWER_MS, false, { ref: false })]);
+    const isThere = (await answerInTime(this.redis.ping())) !== undefined;
     if (isThere) this.#seconds.observe((performance.now() - startedAt) / 1000);
     return isThere;
   }

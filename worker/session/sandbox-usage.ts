@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { answerInTime } from "../../shared/metrics/answer-in-time.ts";
 import type { Sandbox, Usage } from "../sandbox/sandbox.ts";
 
-/** A scrape waits no longer for agents; one that is frozen or busy counts with what it said last. */
-const ANSWER_MS = 1_000;
 /** The kernel lets a container exceed its share of the cores by a little, for a moment. */
 const SLACK_CORES = 1.5;
 
@@ -16,12 +14,15 @@ export interface UsageSum {
 }
 
 /**
- * What all sessions' containers use together, asked of their agents when somebody looks. No container is told from
+ * What all sessions' containers use together, asked of their agents when somebody looks; one
+ * that is frozen or busy counts with what it said last. No container is told from
  * another: a label for each would grow without bound. An agent is not trusted: no answer adds more than its container
  * can have used.
  */
 export class SandboxUsage {
   readonly #last = new WeakMap<Sandbox, Used>();
+  /** Asked, and silent so far: a container that stands frozen is not asked again and again. */
+  readonly #asked = new WeakSet<Sandbox>();
   #looking: Promise<UsageSum> | undefined;
 
   constructor(private readonly containers: () => Iterable<Sandbox>) {}
@@ -34,10 +35,9 @@ export class SandboxUsage {
 
   async #look(): Promise<UsageSum> {
     const sum: UsageSum = { memoryBytes: 0, memoryLimitBytes: 0, cpuSeconds: 0 };
-    const isOver = sleep(ANSWER_MS, undefined, { ref: false });
     await Promise.all(
       [...this.containers()].map(async (sandbox) => {
-        const used = await Promise.race([sandbox.usage().catch(() => undefined), isOver]);
+        const used = this.#asked.has(sandbox) ? undefined : await answerInTime(this.#ask(sandbox));
         const before = this.#last.get(sandbox);
         const limit = sandbox.granted.memoryBytes;
         sum.memoryLimitBytes += limit;
@@ -51,6 +51,11 @@ export class SandboxUsage {
       }),
     );
     return sum;
+  }
+
+  async #ask(sandbox: Sandbox): Promise<Usage> {
+    this.#asked.add(sandbox);
+    return await sandbox.usage().finally(() => this.#asked.delete(sandbox));
   }
 }
 
