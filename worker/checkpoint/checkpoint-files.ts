@@ -3,22 +3,21 @@ import { ToolFailure } from "../../shared/failure.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import { type ChunkHash, hashesOf, type Location } from "./layer.ts";
 import { mergeLayers, readLayers } from "./merged-layers.ts";
+import { ReadObjects } from "./read-objects.ts";
 
 /** Looks into a checkpoint without unpacking it. */
 export class CheckpointFiles {
-  /** The object that was read last: small files stand side by side in one. */
-  #object: { name: string; bytes: Buffer } = { name: "", bytes: Buffer.alloc(0) };
-
   private constructor(
-    private readonly store: CheckpointStore,
+    private readonly objects: ReadObjects,
     readonly entries: readonly TreeEntry[],
     private readonly stored: ReadonlyMap<ChunkHash, Location>,
   ) {}
 
   /** @throws {ToolFailure} STORE_UNAVAILABLE */
   static async open(store: CheckpointStore, layers: readonly string[]): Promise<CheckpointFiles> {
-    const { entries, stored } = mergeLayers(await readLayers(store, layers));
-    return new CheckpointFiles(store, entries, stored);
+    const objects = new ReadObjects(store);
+    const { entries, stored } = mergeLayers(await readLayers(objects, layers));
+    return new CheckpointFiles(objects, entries, stored);
   }
 
   /** A file's content, in memory. @throws {ToolFailure} STORE_UNAVAILABLE */
@@ -27,8 +26,8 @@ export class CheckpointFiles {
     for (const hash of hashesOf(entry.chunks)) {
       const at = this.stored.get(hash);
       if (!at) throw new ToolFailure("STORE_UNAVAILABLE", "The checkpoint store failed: content is not to be found");
-      if (this.#object.name !== at.object) this.#object = { name: at.object, bytes: await this.store.get(at.object) };
-      parts.push(this.#object.bytes.subarray(at.offset, at.offset + at.length));
+      const bytes = await this.objects.get(at.object);
+      parts.push(bytes.subarray(at.offset, at.offset + at.length));
     }
     return Buffer.concat(parts);
   }

@@ -1,16 +1,16 @@
 import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
 import { type ChunkHash, decodeLayer, type LayerContent, type Location } from "./layer.ts";
+import type { ReadObjects } from "./read-objects.ts";
 
 const KIND_REMOVED = 4;
 const READ_AT_ONCE = 8;
 
 /** @throws {ToolFailure} STORE_UNAVAILABLE */
-export const readLayers = async (store: CheckpointStore, names: readonly string[]): Promise<LayerContent[]> => {
+export const readLayers = async (objects: ReadObjects, names: readonly string[]): Promise<LayerContent[]> => {
   const layers: LayerContent[] = [];
   for (let from = 0; from < names.length; from += READ_AT_ONCE) {
     const some = names.slice(from, from + READ_AT_ONCE);
-    layers.push(...(await Promise.all(some.map(async (name) => decodeLayer(name, await store.get(name))))));
+    layers.push(...(await Promise.all(some.map(async (name) => decodeLayer(name, await objects.get(name))))));
   }
   return layers;
 };

@@ -5,6 +5,7 @@ import type { CheckpointStore } from "./checkpoint-store.ts";
 import { type ChunkHash, hashesOf, type Location } from "./layer.ts";
 import { Lineage } from "./lineage.ts";
 import { mergeLayers, readLayers } from "./merged-layers.ts";
+import { ReadObjects } from "./read-objects.ts";
 
 /** Of one frame. */
 const FRAME_ENTRIES = 5_000;
@@ -26,15 +27,15 @@ export const restoreCheckpoint = async (
   lineage: Lineage,
   layers: readonly string[],
 ): Promise<void> => {
-  const decoded = await readLayers(store, layers);
-  const { entries, stored } = mergeLayers(decoded);
+  const read = new ReadObjects(store);
+  const { entries, stored } = mergeLayers(await readLayers(read, layers));
   const places = placesByObject(entries, stored);
-  await store.check([...places.keys()]);
+  await read.check([...places.keys()]);
   const unpack = new Unpacking(sandbox);
   for (let from = 0; from < entries.length; from += FRAME_ENTRIES)
     await unpack.entries(entries.slice(from, from + FRAME_ENTRIES));
   for (const [object, chunks] of places) {
-    const bytes = await store.get(object);
+    const bytes = await read.get(object);
     for (const { hash, places: wanted } of chunks) {
       const { offset, length } = stored.get(hash)!;
       for (const place of wanted) await unpack.piece(place, bytes.subarray(offset, offset + length));
@@ -52,7 +53,7 @@ export const resumeLineage = async (
   store: CheckpointStore,
   { layers, objects, generation, scan }: { layers: string[]; objects: string[]; generation: string; scan: string },
 ): Promise<Lineage> => {
-  const { stored } = mergeLayers(await readLayers(store, layers));
+  const { stored } = mergeLayers(await readLayers(new ReadObjects(store), layers));
   const none = { files: 0, bytes: 0, storedBytes: 0, leftOut: 0, sizes: new Map<string, number>() };
   const lineage = new Lineage();
   lineage.advance({
@@ -105,9 +106,17 @@ class Unpacking {
 
   async piece({ path, index }: Place, bytes: Uint8Array): Promise<void> {
     this.#pieces.push({ path, index, length: bytes.length });
-    this.#data.push(bytes);
+    this.#append(bytes);
     this.#bytes += bytes.length;
     if (this.#bytes >= FRAME_BYTES) await this.#send(false);
+  }
+
+  /** Neighbours in an object go out as one part: a thousand small files are no thousand writes. */
+  #append(bytes: Uint8Array): void {
+    const last = this.#data.at(-1);
+    if (last && last.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset)
+      this.#data[this.#data.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length);
+    else this.#data.push(bytes);
   }
 
   async end(): Promise<{ generation: string; number: bigint }> {
@@ -116,12 +125,12 @@ class Unpacking {
 
   async #send(isLast: boolean): Promise<{ generation: string; number: bigint }> {
     const pieces = this.#pieces;
-    const data = Buffer.concat(this.#data, this.#bytes);
+    const data = this.#data;
     this.#pieces = [];
     this.#data = [];
     this.#bytes = 0;
     const isFirst = this.#isFirst;
     this.#isFirst = false;
-    return await this.sandbox.unpackTree({ isFirst, pieces, data, isLast });
+    return await this.sandbox.unpackTree({ isFirst, pieces, isLast }, data);
   }
 }

@@ -21,19 +21,22 @@ export class FrameError extends Error {
  * @throws {FrameError} FRAME_TOO_LARGE, before a byte was sent
  */
 export const toFrame = (message: Uint8Array): Uint8Array => {
-  if (message.length > MAX_FRAME_BYTES)
-    throw new FrameError(
-      "FRAME_TOO_LARGE",
-      `A frame of ${message.length} bytes is over the limit of ${MAX_FRAME_BYTES}`,
-    );
-  const header: number[] = [];
-  let rest = message.length;
-  for (; rest > 0x7f; rest >>>= 7) header.push((rest & 0x7f) | 0x80);
-  header.push(rest);
+  const header = frameHeader(message.length);
   const frame = Buffer.allocUnsafe(header.length + message.length);
   frame.set(header);
   frame.set(message, header.length);
   return frame;
+};
+
+/** What stands before a message of this size. @throws {FrameError} FRAME_TOO_LARGE */
+export const frameHeader = (messageBytes: number): number[] => {
+  if (messageBytes > MAX_FRAME_BYTES)
+    throw new FrameError("FRAME_TOO_LARGE", `A frame of ${messageBytes} bytes is over the limit of ${MAX_FRAME_BYTES}`);
+  const header: number[] = [];
+  let rest = messageBytes;
+  for (; rest > 0x7f; rest >>>= 7) header.push((rest & 0x7f) | 0x80);
+  header.push(rest);
+  return header;
 };
 
 /** A size up to the limit has no more, nor has any that is worth reading on. */

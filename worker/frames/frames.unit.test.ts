@@ -1,8 +1,14 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { expect } from "chai";
 import fc from "fast-check";
-import { WorkerFrameSchema } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import {
+  TreeEntrySchema,
+  TreeKind,
+  UnpackTreeSchema,
+  WorkerFrameSchema,
+} from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { MarkScanner } from "./attach-mark.ts";
+import { unpackTreeFrame } from "./bulk-frame.ts";
 import { type FrameError, MAX_FRAME_BYTES } from "./frames.ts";
 import { encodeFrame, messageDecoder } from "./messages.ts";
 
@@ -37,6 +43,26 @@ describe("Frames", () => {
         },
       ),
     );
+  });
+
+  it("with content in parts are those that encoding the whole message gives", () => {
+    const entries = [create(TreeEntrySchema, { path: "a", kind: TreeKind.FILE, sizeBytes: 7n })];
+    const message = { isFirst: true, entries, pieces: [{ path: "a", index: 0, length: 7 }], isLast: true };
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }),
+        fc.bigInt(1n, 2n ** 40n),
+        (data, requestId) => {
+          const [found] = messageDecoder(WorkerFrameSchema).push(
+            Buffer.concat(unpackTreeFrame(requestId, message, data)),
+          );
+          const value = create(UnpackTreeSchema, { ...message, data: Buffer.concat(data) });
+          const whole = create(WorkerFrameSchema, { requestId, body: { case: "unpackTree", value } });
+          expect(toBinary(WorkerFrameSchema, found!)).to.deep.equal(toBinary(WorkerFrameSchema, whole));
+        },
+      ),
+    );
+    expect(codeOf(() => unpackTreeFrame(1n, message, [new Uint8Array(MAX_FRAME_BYTES)]))).to.equal("FRAME_TOO_LARGE");
   });
 
   it("that are too large are refused before they are sent, and by their declared size before they are kept", () => {

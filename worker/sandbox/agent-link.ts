@@ -10,6 +10,7 @@ import {
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { isFailureCode, ToolFailure } from "../../shared/failure.ts";
 import { monotonicMs } from "../../shared/monotonic.ts";
+import { unpackTreeFrame } from "../frames/bulk-frame.ts";
 import { FrameError } from "../frames/frames.ts";
 import { encodeFrame, messageDecoder } from "../frames/messages.ts";
 import type { AgentChannel } from "./agent-channel.ts";
@@ -26,6 +27,12 @@ type Request = Exclude<MessageInitShape<typeof WorkerFrameDesc>["body"], undefin
 type Reply = Exclude<AgentFrame["body"], { case: undefined }>;
 type ReplyOf<Case extends Reply["case"]> = Extract<Reply, { case: Case }>["value"];
 type Event = Extract<Reply, { case: "output" | "exited" }>;
+
+interface SendOptions {
+  isMutating?: boolean;
+  /** Of an `unpackTree`, in place of the message's own: it is sent without being copied. */
+  data?: readonly Uint8Array[];
+}
 
 export interface Greeting {
   epoch: bigint;
@@ -94,7 +101,7 @@ export class AgentLink {
     this.#greeting = greeting;
     this.#vouch = vouch;
     if (!this.#isGreeted) await this.connected(timeoutMs);
-    return await this.#send(this.#hello(), "hello", timeoutMs, false);
+    return await this.#send(this.#hello(), "hello", timeoutMs);
   }
 
   /** The session is ours for so long, as far as we know now: what waited for that goes on, here and in the container. */
@@ -147,11 +154,11 @@ export class AgentLink {
     body: Request,
     expected: Case,
     timeoutMs: number,
-    options: { isMutating?: boolean } = {},
+    options: SendOptions = {},
   ): Promise<ReplyOf<Case>> {
     if (!this.isVouched) await this.vouched();
     if (!this.#isGreeted) await this.connected(timeoutMs);
-    return await this.#send(body, expected, timeoutMs, options.isMutating ?? false);
+    return await this.#send(body, expected, timeoutMs, options);
   }
 
   /** For what is not answered. Lost without a connection: the agent repeats what it missed. */
@@ -171,13 +178,16 @@ export class AgentLink {
     body: Request,
     expected: Case,
     timeoutMs: number,
-    isMutating: boolean,
+    { isMutating = false, data }: SendOptions = {},
     onReply: (reply: ReplyOf<Case>) => void = () => {},
   ): Promise<ReplyOf<Case>> {
     const requestId = this.#nextRequestId++;
-    let bytes: Uint8Array;
+    let parts: Uint8Array[];
     try {
-      bytes = encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { requestId, body }));
+      parts =
+        data && body.case === "unpackTree"
+          ? unpackTreeFrame(requestId, body.value, data)
+          : [encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { requestId, body }))];
     } catch (cause) {
       if (!(cause instanceof FrameError)) throw cause;
       throw new ToolFailure(
@@ -196,7 +206,9 @@ export class AgentLink {
         reject(ifLost());
       });
       this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
-      this.#stream?.write(bytes);
+      this.#stream?.cork();
+      for (const part of parts) this.#stream?.write(part);
+      this.#stream?.uncork();
     });
   }
 
@@ -233,7 +245,7 @@ export class AgentLink {
       this.#wake();
     };
     try {
-      await this.#send(this.#hello(), "hello", HELLO_TIMEOUT_MS, false, onGreeted);
+      await this.#send(this.#hello(), "hello", HELLO_TIMEOUT_MS, {}, onGreeted);
     } catch (error) {
       if (this.#stream === stream) this.#onViolation(stream, error);
     }

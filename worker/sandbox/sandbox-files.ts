@@ -57,9 +57,13 @@ export abstract class SandboxFiles {
     await this.request({ case: "endScan", value: {} }, "scanEnded", FILE_TIMEOUT_MS);
   }
 
-  async unpackTree(request: MessageInitShape<typeof UnpackTreeSchema>): Promise<TreeUnpacked> {
+  /** @param data the content, in parts; it goes in place of the request's own */
+  async unpackTree(
+    request: MessageInitShape<typeof UnpackTreeSchema>,
+    data: readonly Uint8Array[] = [],
+  ): Promise<TreeUnpacked> {
     const body = { case: "unpackTree", value: request } as const;
-    return await this.request(body, "treeUnpacked", FILE_TIMEOUT_MS, { isMutating: true });
+    return await this.request(body, "treeUnpacked", FILE_TIMEOUT_MS, { isMutating: true, data });
   }
 
   /** All of the changes, or none. */

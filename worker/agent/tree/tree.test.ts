@@ -93,13 +93,13 @@ describe("The files of a sandbox, scanned and unpacked", () => {
     const { entries, data } = found;
     const inline = entries.filter(({ isInline }) => isInline);
     const pieces = inline.map(({ path, sizeBytes }) => ({ path, index: 0, length: Number(sizeBytes) }));
-    await owner.sandbox.unpackTree({ isFirst: true, entries, pieces, data });
+    await owner.sandbox.unpackTree({ isFirst: true, entries, pieces }, [data]);
     const bigPieces = [CHUNK_BYTES, 1_500_000 - CHUNK_BYTES].map((length, index) => ({
       path: "workspace/big",
       index,
       length,
     }));
-    const unpacked = await owner.sandbox.unpackTree({ pieces: bigPieces, data: big, isLast: true });
+    const unpacked = await owner.sandbox.unpackTree({ pieces: bigPieces, isLast: true }, [big]);
     const drop = (text: string) => text.replace(/^ d .*\n/, ""); // HOME's own times
     expect(drop((await owner.run(list)).stdout)).to.equal(drop(before));
     expect((await scan(unpacked)).entries, "it counts as scanned").to.deep.equal([]);
