@@ -13,6 +13,7 @@ import type { Freezer } from "./freezer.ts";
 import type { WorkspaceHistory } from "./history/workspace-history.ts";
 import { checkVariable, type Processes } from "./processes.ts";
 import type { SessionEnvironment } from "./session-environment.ts";
+import type { OwnWrites } from "./tree/own-writes.ts";
 import type { TreeScan } from "./tree/tree-scan.ts";
 import type { TreeUnpacking } from "./tree/tree-unpacking.ts";
 import { readUsage } from "./usage.ts";
@@ -29,6 +30,8 @@ const DURING_FREEZE = new Set<Request["case"]>([
 ]);
 /** What these change is not the work of the call before. */
 const CHANGING = new Set<Request["case"]>(["spawn", "writeFile", "writeFiles", "writePart"]);
+/** After these nobody can name the files that may have changed. */
+const CHANGING_ANYTHING = new Set<Request["case"]>(["spawn", "runCode", "writePart", "unpackTree"]);
 
 /** Answers the worker's frames, one request at a time or many: each answer carries its request's id. */
 export class Agent {
@@ -51,6 +54,7 @@ export class Agent {
       unpacking: TreeUnpacking;
       history: WorkspaceHistory;
       uploads: Uploads;
+      ownWrites: OwnWrites;
       send: (frame: AgentFrameInit) => void;
     },
   ) {}
@@ -79,10 +83,12 @@ export class Agent {
   }
 
   async #answer(body: Request): Promise<Reply | undefined> {
-    const { processes, paths, homePaths, environment, freezer, treeScan, unpacking, history, uploads } = this.deps;
+    const { processes, paths, homePaths, environment, freezer, treeScan, unpacking, history, uploads, ownWrites } =
+      this.deps;
     if (body.case !== "hello" && !this.#isGreeted) throw new AgentFailure("INVALID_ARGUMENT", "Hello comes first");
     if (freezer.isFrozen && !DURING_FREEZE.has(body.case)) await freezer.thawed();
     if (history.isLooking && CHANGING.has(body.case)) await history.settle();
+    if (CHANGING_ANYTHING.has(body.case)) ownWrites.forget();
     switch (body.case) {
       case "hello":
         return this.#greet(body.value);
@@ -114,7 +120,10 @@ export class Agent {
       case "readFile":
         return { case: "fileContent", value: await readFile(body.value.inHome ? homePaths : paths, body.value) };
       case "writeFile":
-        return { case: "fileWritten", value: await writeFile(body.value.inHome ? homePaths : paths, body.value) };
+        return {
+          case: "fileWritten",
+          value: await ownWrites.during(() => writeFile(body.value.inHome ? homePaths : paths, body.value)),
+        };
       case "listFiles":
         return { case: "fileList", value: await listFiles(paths, body.value) };
       case "scanTree":
@@ -127,7 +136,7 @@ export class Agent {
       case "unpackTree":
         return { case: "treeUnpacked", value: (await unpacking.unpack(body.value)) ?? {} };
       case "writeFiles":
-        await writeFiles(paths, body.value);
+        await ownWrites.during(() => writeFiles(paths, body.value));
         return { case: "filesWritten", value: {} };
       case "readPart":
         return { case: "filePart", value: readPart(paths, body.value) };

@@ -21,6 +21,11 @@ export class Freezer {
     return this.#holders.size > 0;
   }
 
+  /** Processes of the session that live, whoever stopped them. */
+  living(): number[] {
+    return others().map(({ pid }) => pid);
+  }
+
   /** Resolves at once unless somebody holds the processes. */
   thawed(): Promise<void> {
     return this.#thawed;

@@ -12,6 +12,7 @@ import { captureLoginEnvironment } from "./login-environment.ts";
 import { Processes } from "./processes.ts";
 import { RunnerSupply } from "./runner-supply.ts";
 import { SessionEnvironment } from "./session-environment.ts";
+import { OwnWrites } from "./tree/own-writes.ts";
 import { TreeIndex } from "./tree/tree-index.ts";
 import { TreeScan } from "./tree/tree-scan.ts";
 import { TreeUnpacking } from "./tree/tree-unpacking.ts";
@@ -64,18 +65,25 @@ const main = async (): Promise<void> => {
   });
   const index = new TreeIndex(home);
   const paths = new WorkspacePaths(workdir);
+  const ownWrites = new OwnWrites();
+  const uploads = new Uploads(paths);
+  const isAlone = (): boolean => {
+    const waiting = runners.waitingPids;
+    return uploads.isIdle && processes.areGone && freezer.living().every((pid) => waiting.includes(pid));
+  };
   const agent = new Agent({
     bootId: randomUUID(),
     version: VERSION,
     paths,
     homePaths: new WorkspacePaths(home),
     history: new WorkspaceHistory(paths, HISTORY),
-    uploads: new Uploads(paths),
+    uploads,
+    ownWrites,
     environment,
     processes,
     fence,
     freezer,
-    treeScan: new TreeScan({ index, freezer }),
+    treeScan: new TreeScan({ index, freezer, ownWrites, isAlone }),
     unpacking: new TreeUnpacking({ index, freezer, workdir }),
     send: (frame) => connection.send(frame),
   });

@@ -130,6 +130,11 @@ export class Processes {
     if (this.#known.get(processId)?.process.exit) this.#update(processId, { isAcknowledged: true });
   }
 
+  /** Nothing of any command or code is left, and all it said has been taken in. */
+  get areGone(): boolean {
+    return [...this.#known.values()].every(({ process, isGone }) => isGone && process.exit !== undefined);
+  }
+
   /** What a worker that has just connected must know. */
   known(): Pick<KnownProcess, "processId" | "outputOffset">[] {
     return [...this.#unacknowledged()].map(([processId, { process }]) => ({

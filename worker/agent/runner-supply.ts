@@ -17,8 +17,16 @@ export class RunnerSupply {
   /** Who asked the server for a runner, in order. */
   #asking: ((runner: Runner | undefined) => void)[] = [];
   #spare: Promise<Runner | undefined> | undefined;
+  /** The one that was made last. */
+  #waiting: Runner | undefined;
 
   constructor(private readonly initPath: string) {}
+
+  /** Processes that wait for a command, and have done nothing yet. */
+  get waitingPids(): number[] {
+    const server = this.#server?.child.pid;
+    return [...(server === undefined ? [] : [server]), ...(this.#waiting?.waitingPids ?? [])];
+  }
 
   /** The spare one when it lives, else a new one. @throws {AgentFailure} QUOTA_EXCEEDED */
   async take(): Promise<Runner> {
@@ -43,7 +51,10 @@ export class RunnerSupply {
     this.#server ??= this.#startServer();
     const { socket } = this.#server;
     return new Promise((resolve) => {
-      this.#asking.push(resolve);
+      this.#asking.push((runner) => {
+        this.#waiting = runner;
+        resolve(runner);
+      });
       socket.write(ASK);
     });
   }

@@ -94,6 +94,11 @@ export class Runner {
     return this.#isGone;
   }
 
+  /** Its processes, until it is given a command. */
+  get waitingPids(): number[] {
+    return this.#listener ? [] : [this.fds.pid, this.fds.child];
+  }
+
   /** Once. Throws when the runner has just been killed. */
   run(request: RunRequest, listener: RunnerListener): RunnerPipes {
     if (this.#isGone) throw new Error("the runner was killed");

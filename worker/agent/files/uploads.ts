@@ -36,6 +36,11 @@ export class Uploads {
 
   constructor(private readonly paths: WorkspacePaths) {}
 
+  /** Nothing of a file stands beside its target. */
+  get isIdle(): boolean {
+    return this.#open.size === 0;
+  }
+
   /** What came so far; `created` counts with the last part. */
   write({ path, uploadId, offset, data, isLast, discard }: WritePart): WriteResult {
     const action = `Cannot write "${path}"`;

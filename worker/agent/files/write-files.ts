@@ -41,19 +41,26 @@ export interface WriteResult {
   created: boolean;
 }
 
+/** The real paths of what was written or removed. */
+interface Written {
+  targets: string[];
+}
+
 /** A reader sees the old content or the new, never a part: the new is written beside the old and takes its name. */
-export const writeFile = async (paths: WorkspacePaths, request: WriteFile): Promise<WriteResult> => {
+export const writeFile = async (paths: WorkspacePaths, request: WriteFile): Promise<WriteResult & Written> => {
   const planned = await plan(paths, { ...request, remove: false });
   commit([planned]);
   const sha256 = createHash("sha256").update(request.content).digest("hex");
-  return { sizeBytes: BigInt(request.content.length), sha256, created: !planned.exists };
+  const sizeBytes = BigInt(request.content.length);
+  return { sizeBytes, sha256, created: !planned.exists, targets: [planned.target] };
 };
 
 /** All of the changes or, when one is refused or fails, none of them. */
-export const writeFiles = async (paths: WorkspacePaths, { changes }: WriteFiles): Promise<void> => {
+export const writeFiles = async (paths: WorkspacePaths, { changes }: WriteFiles): Promise<Written> => {
   const planned: Planned[] = [];
   for (const change of changes) planned.push(await plan(paths, change));
   commit(planned);
+  return { targets: planned.map(({ target }) => target) };
 };
 
 const plan = async (paths: WorkspacePaths, { path, content, mode, ifSha256, remove }: Change): Promise<Planned> => {

@@ -63,8 +63,12 @@ export class TreeIndex {
     return this.#fileBytes;
   }
 
-  /** Looks at everything, in one go: nothing may change meanwhile. */
-  scan(): void {
+  /**
+   * Looks at everything, in one go: nothing may change meanwhile.
+   * @param touched absolute paths of the only files that may have changed since the last scan
+   */
+  scan(touched?: ReadonlySet<string>): void {
+    if (touched && this.#scanSome(touched)) return;
     this.#number++;
     this.#leftOut = 0;
     this.#fileCount = 0;
@@ -108,6 +112,41 @@ export class TreeIndex {
     }
   }
 
+  /** Looks at files, and the folders on the way to them. @returns false where it takes a look at everything */
+  #scanSome(touched: ReadonlySet<string>): boolean {
+    this.#number++;
+    const freshFromMs = Date.now() - CLOCK_GRAIN_MS;
+    const onTheWay = new Set<string>();
+    for (const absolute of touched) {
+      if (!absolute.startsWith(`${this.root}/`) || absolute.includes("\ufffd")) return false;
+      const path = absolute.slice(this.root.length + 1);
+      for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) onTheWay.add(path.slice(0, end));
+      if (!this.#lookAgain(path, KIND.file, freshFromMs)) return false;
+    }
+    return [...onTheWay].every((path) => this.#lookAgain(path, KIND.folder, freshFromMs));
+  }
+
+  /** @returns false for what is not of that kind */
+  #lookAgain(path: string, kind: TreeNode["kind"], freshFromMs: number): boolean {
+    const known = this.#entries.get(path);
+    if (known && known.node.kind !== kind) return false;
+    const stat = lstatIfReadable(`${this.root}/${path}`);
+    if (known && kind === KIND.file) this.#count(known.node.sizeBytes, -1);
+    if (stat === "missing" && kind === KIND.file) {
+      if (this.#entries.delete(path)) this.#removals.set(path, this.#number);
+      return true;
+    }
+    if (typeof stat === "string" || !this.#take(path, stat, freshFromMs)) return false;
+    const { node } = this.#entries.get(path)!;
+    if (node.kind === KIND.file) this.#count(node.sizeBytes, 1);
+    return node.kind === kind;
+  }
+
+  #count(bytes: number, by: 1 | -1): void {
+    this.#fileCount += by;
+    this.#fileBytes += by * bytes;
+  }
+
   #scanFolder(folder: string, freshFromMs: number): void {
     const absoluteFolder = folder === "" ? this.root : `${this.root}/${folder}`;
     for (const name of readdirSync(absoluteFolder)) {
@@ -119,10 +158,8 @@ export class TreeIndex {
       const absolute = `${absoluteFolder}/${name}`; // not by join(): this is what a scan does most
       const stat = lstatSync(absolute, { throwIfNoEntry: false });
       if (!stat || !this.#take(path, stat, freshFromMs)) this.#leftOut++;
-      else if (stat.isFile()) {
-        this.#fileCount++;
-        this.#fileBytes += stat.size;
-      } else if (stat.isDirectory()) asReadable(absolute, () => this.#scanFolder(path, freshFromMs));
+      else if (stat.isFile()) this.#count(stat.size, 1);
+      else if (stat.isDirectory()) asReadable(absolute, () => this.#scanFolder(path, freshFromMs));
     }
   }
 
@@ -156,3 +193,11 @@ export class TreeIndex {
     return undefined;
   }
 }
+
+const lstatIfReadable = (path: string): Stats | "missing" | "unreadable" => {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) ?? "missing";
+  } catch {
+    return "unreadable";
+  }
+};

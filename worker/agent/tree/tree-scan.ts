@@ -3,6 +3,7 @@ import type { ReadChunks, ScanTree } from "../../../proto/gen/codegen/agent/v1/a
 import type { AgentFrameInit } from "../connection.ts";
 import { AgentFailure, fromSystemError } from "../failure.ts";
 import type { Freezer } from "../freezer.ts";
+import type { OwnWrites } from "./own-writes.ts";
 import { readChunk } from "./read-chunks.ts";
 import { CHUNK_BYTES, KIND, type TreeNode } from "./tree-entry.ts";
 import type { TreeChange, TreeIndex } from "./tree-index.ts";
@@ -28,18 +29,27 @@ export class TreeScan {
   #isAllInline = true;
   #givenUp: NodeJS.Timeout | undefined;
 
-  constructor(private readonly deps: { index: TreeIndex; freezer: Freezer }) {}
+  constructor(
+    private readonly deps: {
+      index: TreeIndex;
+      freezer: Freezer;
+      ownWrites: OwnWrites;
+      /** Nothing lives in the session that could write. */
+      isAlone: () => boolean;
+    },
+  ) {}
 
   async scan({ generation, base, isContinued, isBare }: ScanTree): Promise<ScanReply> {
-    const { index, freezer } = this.deps;
+    const { index, freezer, ownWrites, isAlone } = this.deps;
     if (isContinued) this.#goOn();
     else {
       await freezer.hold(HOLDER);
       this.#expectMore();
       this.#isFull = base === 0n || generation !== index.generation;
       try {
-        index.scan();
+        index.scan(ownWrites.take(isAlone()));
       } catch (error) {
+        ownWrites.forget();
         this.end();
         throw fromSystemError(error, "Cannot scan the session's files");
       }

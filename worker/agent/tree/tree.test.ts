@@ -47,6 +47,55 @@ describe("The files of a sandbox, scanned and unpacked", () => {
     expect(paths(await scan(first))).to.include("workspace/tick");
   });
 
+  it("are told as they are, whoever changed them: the agent for a tool, or a process that nobody waits for", async () => {
+    const { sandbox } = owner;
+    const write = (path: string, text: string) => sandbox.writeFile({ path, content: Buffer.from(text) });
+    const told = async (since: TreeScan): Promise<[TreeScan, string[]]> => {
+      const found = await scan(since);
+      return [found, paths(found).filter((path) => path.includes("by-"))];
+    };
+    await owner.run("mkdir by-hand; echo 1 > by-hand/old; ln -s by-hand by-link");
+    let [found] = await told(await scan());
+    await write("by-tool/new/file", "one");
+    await write("by-link/linked", "two");
+    let changed: string[];
+    [found, changed] = await told(found);
+    const made = ["by-tool", "by-tool/new", "by-tool/new/file", "by-hand", "by-hand/linked"];
+    expect(changed).to.have.members(made.map((path) => `workspace/${path}`));
+    expect(Buffer.from(found.data).toString()).to.have.lengthOf(6);
+    const { fileCount, fileBytes } = await scan();
+    expect(found).to.include({ isFull: false, fileCount, fileBytes });
+    [found] = await told(found);
+    await sandbox.writeFiles([
+      { path: "by-hand/old", remove: true },
+      { path: "by-tool/new/file", content: Buffer.from("three") },
+    ]);
+    [found, changed] = await told(found);
+    expect(paths(found, KIND.removed)).to.deep.equal(["workspace/by-hand/old"]);
+    expect(changed).to.include("workspace/by-tool/new/file");
+    const { exit, processId } = await owner.start("while :; do date +%s%N > by-process; sleep 0.01; done");
+    let writes = 0;
+    const until = async (path: string): Promise<void> => {
+      for (let isThere = false; !isThere; isThere = changed.includes(path)) {
+        await write("by-tool/new/file", `${++writes}`);
+        [found, changed] = await told(found);
+        expect(changed).to.include("workspace/by-tool/new/file");
+      }
+    };
+    await until("workspace/by-process");
+    await until("workspace/by-process");
+    await owner.run("(setsid sh -c 'sleep 0.2; echo > by-orphan' &)");
+    await sandbox.kill(processId, "SIGKILL");
+    await exit;
+    await until("workspace/by-orphan");
+    const upload = { path: "by-part", uploadId: "u" };
+    await sandbox.writePart({ ...upload, data: Buffer.from("part") });
+    [found] = await told(found);
+    await sandbox.writePart({ ...upload, discard: true });
+    [found] = await told(found);
+    expect(found.fileCount).to.equal((await scan()).fileCount);
+  });
+
   it("stand still while they are read", async () => {
     const writer = await owner.start(
       "head -c 3000000 /dev/zero > large; while :; do date +%s%N > next; mv next now; done",
