@@ -110,7 +110,12 @@ export class Coordinator implements Service {
       config.MAX_WAITING_SESSIONS,
     );
     const resolver = new SessionResolver({ redis, records, opener });
-    const submitter = new Submitter({ redis, scripts, watcher, doorbells, memory }, config.MAX_LANE_DEPTH);
+    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, metrics, log }, config.LEASE_MS);
+    const silentWorkers = (): readonly string[] | undefined => reaper.silentWorkers;
+    const submitter = new Submitter(
+      { redis, scripts, watcher, doorbells, memory, silentWorkers },
+      config.MAX_LANE_DEPTH,
+    );
     const waiter = new CallWaiter({ watcher, records });
     this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts }, config.REATTACH_MS);
 
@@ -149,7 +154,6 @@ export class Coordinator implements Service {
     const offers = new Offers(config.TOOLSETS, config.CONFORMANCE_FIXTURES ? ["conformance"] : []);
     this.#mcp = new McpEndpoint({ createServer, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
-    const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, metrics, log }, config.LEASE_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
     this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus, inbox];
 

@@ -27,6 +27,7 @@ export class WorkerReaper extends PeriodicService {
   readonly #observed = new Map<string, Observed>();
   readonly #records: Records;
   #answeredAt = 0;
+  #silent: string[] | undefined;
 
   constructor(
     private readonly deps: {
@@ -43,6 +44,11 @@ export class WorkerReaper extends PeriodicService {
     this.#records = new Records(deps.redis);
   }
 
+  /** Workers whose beat stood still for half a lease at the last pass; undefined when that was long ago. */
+  get silentWorkers(): readonly string[] | undefined {
+    return performance.now() - this.#answeredAt > MAX_GAP_MS ? undefined : this.#silent;
+  }
+
   protected override async pass(): Promise<void> {
     const { redis } = this.deps;
     const workers = await redis.smembers(keys.workers);
@@ -54,6 +60,7 @@ export class WorkerReaper extends PeriodicService {
     this.#answeredAt = now;
     for (const worker of this.#observed.keys()) if (!workers.includes(worker)) this.#observed.delete(worker);
     const dead = workers.filter((worker, i) => this.#isDead(worker, beats[i]!, leases[i]!, now));
+    this.#silent = workers.filter((worker) => now - this.#observed.get(worker)!.since >= this.leaseMs / 2);
     for (const worker of dead) await this.#reap(worker);
   }
 

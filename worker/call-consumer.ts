@@ -4,10 +4,11 @@ import type { Logger } from "pino";
 import type { CallId, SessionId } from "../shared/ids.ts";
 import { callQueueOf, type Doorbell, queueOptions, workerOptions } from "../shared/queues.ts";
 import { keys } from "../shared/redis/keys.ts";
+import { parseOffer } from "../shared/redis/session-scripts.ts";
 import type { Service } from "../shared/service.ts";
 import type { SessionKeeper } from "./session/session-keeper.ts";
 
-/** Answers this incarnation's doorbells and wakes: each makes the session look at its records. */
+/** Answers this incarnation's doorbells and wakes: each makes the session look at its records. Passes on offers. */
 export class CallConsumer implements Service {
   #worker: Worker<Doorbell, string> | undefined;
 
@@ -27,8 +28,8 @@ export class CallConsumer implements Service {
     });
     this.#worker.on("error", (err) => log[redis.status === "ready" ? "warn" : "debug"]({ err }, "call queue error"));
     void this.#worker.run();
-    subscriber.on("message", this.#onWake);
-    await subscriber.subscribe(keys.wake(this.incarnation));
+    subscriber.on("message", this.#onMessage);
+    await subscriber.subscribe(keys.wake(this.incarnation), keys.offer(this.incarnation));
   }
 
   /** Lets go of the queue and removes it: nobody else ever reads it. */
@@ -36,7 +37,7 @@ export class CallConsumer implements Service {
     const worker = this.#worker;
     if (!worker) return;
     this.#worker = undefined;
-    this.deps.subscriber.off("message", this.#onWake);
+    this.deps.subscriber.off("message", this.#onMessage);
     await worker.close(true);
     const queue = new Queue(callQueueOf(this.incarnation), { ...queueOptions, connection: this.deps.redis });
     await queue.obliterate({ force: true });
@@ -49,7 +50,11 @@ export class CallConsumer implements Service {
     return await session.answer(job.data.callId as CallId);
   }
 
-  readonly #onWake = (_channel: string, sid: string): void => {
-    void this.deps.keeper.get(sid as SessionId)?.ring();
+  readonly #onMessage = (channel: string, message: string): void => {
+    const { keeper } = this.deps;
+    if (channel === keys.wake(this.incarnation)) void keeper.get(message as SessionId)?.ring();
+    if (channel !== keys.offer(this.incarnation)) return;
+    const offer = parseOffer(message);
+    keeper.get(offer.sessionId)?.take(offer);
   };
 }

@@ -37,6 +37,8 @@ export class Submitter {
       watcher: CallWatcher;
       doorbells: Doorbells;
       memory: MemoryGuard;
+      /** Workers that may be dead; undefined while nobody knows. */
+      silentWorkers: () => readonly string[] | undefined;
     },
     private readonly maxDepth: number,
   ) {}
@@ -62,6 +64,7 @@ export class Submitter {
       waitMs: Math.max(0, Math.round(waitMs)),
       maxDepth: classOf(tool, args) === "control" ? MAX_CONTROLS : this.maxDepth,
       label: labelOf(tool, args),
+      silent: this.deps.silentWorkers(),
     });
     return this.#admit(submitted, submission);
   }

@@ -33,6 +33,8 @@ export const keys = {
   events: (sid: SessionId) => `cg:{${sid}}:ev`,
   /** Channel of session ids whose controls or cancels changed. */
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
+  /** Channel of calls that began as they were submitted, see `Offer`. */
+  offer: (incarnation: string) => `cg:offer:${incarnation}`,
   /** The one slot of placement: `:waiting`, `:q:<principal>`, `:returning`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
   place: "cg:{place}",
   /** String: whose Redis this is, see `StoreIdentity`. */

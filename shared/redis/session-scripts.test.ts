@@ -1,12 +1,15 @@
 import { expect } from "chai";
+import type { Redis } from "ioredis";
+import { eventually } from "../../test/support/eventually.ts";
 import { useRedis } from "../../test/support/use-redis.ts";
 import { type CallId, newCallId, newCheckpointId, newSessionId, processIdOf, type SessionId } from "../ids.ts";
 import { Records } from "../records.ts";
 import { keys } from "./keys.ts";
-import { FencedError, SessionScripts } from "./session-scripts.ts";
+import { FencedError, type Offer, parseOffer, SessionScripts } from "./session-scripts.ts";
 
 const WORKER = "w_one";
 const EVENT = Buffer.from("event");
+const PROCESS_END = { status: "exited", exitCode: 0, signal: "", durationMs: 5, bytes: 0, logBytes: 0 };
 
 describe("SessionScripts", () => {
   const server = useRedis();
@@ -272,9 +275,70 @@ describe("SessionScripts", () => {
     await scripts.next(sid, lease);
     await scripts.finish(sid, lease, { callId, state: "done", outcome: '{"result":{}}', event: EVENT });
     expect(await records.runningProcesses(sid), "it runs in the background").to.equal(1);
-    const end = { callId, status: "exited", exitCode: 0, signal: "", durationMs: 1, bytes: 0, logBytes: 0 } as const;
-    await scripts.endProcess(sid, lease, end);
+    await scripts.endProcess(sid, lease, callId, PROCESS_END);
     expect(await records.runningProcesses(sid)).to.equal(0);
+  });
+
+  it("records the end of a call's process with the call's", async () => {
+    const lease = await claimed();
+    const callId = await queued("run_command");
+    await scripts.next(sid, lease);
+    const end = { callId, state: "done" as const, outcome: '{"result":{}}', event: EVENT };
+    await scripts.finish(sid, lease, { ...end, process: { ...PROCESS_END, exitCode: 3, bytes: 12 } });
+    expect(await records.process(sid, processIdOf(callId))).to.include({ status: "exited", exitCode: 3, bytes: 12 });
+    expect(await records.runningProcesses(sid)).to.equal(0);
+  });
+
+  describe("a call that is offered", () => {
+    let lease: { worker: string; epoch: number };
+    let heard: Offer[];
+    let listener: Redis;
+
+    beforeEach(async () => {
+      lease = await claimed();
+      await scripts.ready(sid, lease, {});
+      heard = [];
+      listener = server.redis.duplicate();
+      await listener.subscribe(keys.offer(WORKER));
+      listener.on("message", (_, message) => heard.push(parseOffer(message)));
+    });
+    afterEach(() => listener.disconnect());
+
+    it("runs from its submission, and is told whole to the owner", async () => {
+      const callId = await queued("run_command", { silent: [] });
+      expect(await records.callState(sid, callId)).to.equal("running");
+      expect(await records.process(sid, processIdOf(callId))).to.include({ status: "running" });
+      await eventually("the owner hears of it", () => heard.length === 1);
+      expect(heard[0]).to.deep.include({ sessionId: sid, epoch: lease.epoch, callId });
+      expect(heard[0]!.start).to.include({ tool: "run_command", args: '{"a":1}', mutation: 1 });
+      const { calls } = await scripts.next(sid, lease);
+      expect(calls, "the owner that missed it finds it").to.deep.equal([{ callId }]);
+    });
+
+    it("waits to be asked for where it is not alone, or where its owner may not hear it", async () => {
+      const large = `"${"x".repeat(20_000)}"`;
+      for (const over of [{ silent: undefined }, { silent: ["w_other", WORKER] }, { silent: [], args: large }]) {
+        const callId = await queued("run_command", over);
+        expect(await records.callState(sid, callId), JSON.stringify(over).slice(0, 60)).to.equal("queued");
+        expect(started(await scripts.next(sid, lease))).to.deep.equal([callId]);
+        await scripts.finish(sid, lease, { callId, state: "done", outcome: "{}", event: EVENT });
+      }
+      const first = await queued("run_command", { silent: [] });
+      const behind = await queued("run_command", { silent: [] });
+      expect(await records.callState(sid, behind), "behind another").to.equal("queued");
+      await scripts.finish(sid, lease, { callId: first, state: "done", outcome: "{}", event: EVENT });
+      await scripts.finish(sid, lease, { callId: behind, state: "done", outcome: "{}", event: EVENT });
+      await scripts.pause(sid, lease);
+      expect(await records.callState(sid, await queued("run_command", { silent: [] })), "for the next owner").to.equal(
+        "queued",
+      );
+      expect(heard.map(({ callId }) => callId)).to.deep.equal([first]);
+    });
+
+    it("waits where nobody listens", async () => {
+      await listener.unsubscribe(keys.offer(WORKER));
+      expect(await records.callState(sid, await queued("run_command", { silent: [] }))).to.equal("queued");
+    });
   });
 
   it("knows the process of any tool from when it is said to start, once", async () => {
@@ -284,9 +348,8 @@ describe("SessionScripts", () => {
     expect((await records.call(sid, callId))?.hasProcess).to.equal(false);
     expect(await records.process(sid, processIdOf(callId)), "it may end without one").to.equal(undefined);
     await scripts.beginProcess(sid, lease, callId);
-    const end = { callId, status: "exited", exitCode: 0 as const, signal: "", durationMs: 5, bytes: 0, logBytes: 0 };
     expect(await records.runningProcesses(sid)).to.equal(1);
-    await scripts.endProcess(sid, lease, end);
+    await scripts.endProcess(sid, lease, callId, PROCESS_END);
     await scripts.beginProcess(sid, lease, callId); // sent again
     expect(await records.process(sid, processIdOf(callId))).to.include({ status: "exited" });
     expect((await records.call(sid, callId))?.hasProcess).to.equal(true);

@@ -37,6 +37,42 @@ export interface Lease {
   epoch: number;
 }
 
+/** A process's end as its record has it. */
+export interface RecordedEnd {
+  status: string;
+  exitCode: number | "";
+  signal: string;
+  durationMs: number;
+  bytes: number;
+  logBytes: number;
+}
+const flatEnd = (end: RecordedEnd): (string | number)[] => [
+  end.status,
+  end.exitCode,
+  end.signal,
+  end.durationMs,
+  end.bytes,
+  end.logBytes,
+];
+
+/** A call that began as it was submitted, told to its owner by `submit`. */
+export interface Offer {
+  sessionId: SessionId;
+  epoch: number;
+  callId: CallId;
+  start: NonNullable<ReadyCall["start"]>;
+}
+
+/** From what `submit` publishes. */
+export const parseOffer = (message: string): Offer => {
+  const [sid, epoch, id, tool, args, msUntilDetach, mutation, queuedMs] = JSON.parse(message) as [
+    ...[string, string, string],
+    ...[string, string, number, number, number],
+  ];
+  const start = { tool, args, msUntilDetach, mutation, queuedMs };
+  return { sessionId: sid as SessionId, epoch: Number(epoch), callId: id as CallId, start };
+};
+
 type RawReady = [[string, string?, string?, number?, number?, number?][], string[], string?];
 const toReady = (raw: RawReady): Ready => ({
   calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0, queuedMs = 0]) => ({
@@ -90,6 +126,11 @@ export class SessionScripts {
       maxDepth: number;
       /** What lists show of the call, such as the beginning of its command. */
       label: string;
+      /**
+       * Workers that may be dead; absent when any may be. Another one is told to start the call as it is submitted, if it
+       * is the first of its lane and the worker listens.
+       */
+      silent?: readonly string[] | undefined;
     },
   ): Promise<Submitted> {
     const raw = (await this.#run("submit")(
@@ -105,6 +146,7 @@ export class SessionScripts {
       call.waitMs,
       call.maxDepth,
       call.label,
+      call.silent?.join() ?? "*",
     )) as [Submitted["kind"], string?, string?, string?, number?];
     const [kind, id, owner, epoch, ring] = raw;
     if (kind === "full") return { kind, depth: Number(id) };
@@ -148,21 +190,8 @@ export class SessionScripts {
     this.#mine(sid, await this.#run("begin_process")(keys.session(sid), ...owner(lease), callId));
   }
 
-  async endProcess(
-    sid: SessionId,
-    lease: Lease,
-    end: {
-      callId: CallId;
-      status: string;
-      exitCode: number | "";
-      signal: string;
-      durationMs: number;
-      bytes: number;
-      logBytes: number;
-    },
-  ): Promise<void> {
-    const args = [end.callId, end.status, end.exitCode, end.signal, end.durationMs, end.bytes, end.logBytes];
-    this.#mine(sid, await this.#run("end_process")(keys.session(sid), ...owner(lease), ...args));
+  async endProcess(sid: SessionId, lease: Lease, callId: CallId, end: RecordedEnd): Promise<void> {
+    this.#mine(sid, await this.#run("end_process")(keys.session(sid), ...owner(lease), callId, ...flatEnd(end)));
   }
 
   async finish(
@@ -175,10 +204,12 @@ export class SessionScripts {
       event: Buffer;
       /** It failed before it did anything: the same key may be used again. */
       changedNothing?: boolean;
+      /** The end of the call's process, where that was not recorded before. */
+      process?: RecordedEnd | undefined;
     },
   ): Promise<Ready> {
-    const { callId, state, outcome, event, changedNothing } = end;
-    const args = [callId, state, outcome, event, changedNothing ? 1 : 0];
+    const { callId, state, outcome, event, changedNothing, process } = end;
+    const args = [callId, state, outcome, event, changedNothing ? 1 : 0, ...(process ? flatEnd(process) : [])];
     const raw = await this.#run("finish")(keys.session(sid), ...owner(lease), ...args);
     return toReady(this.#mine<RawReady>(sid, raw));
   }

@@ -159,6 +159,29 @@ describe("OwnedSession", () => {
     expect((await records.call(sid, callId))?.outcome).to.deep.equal({ result: { seen: { a: 1 } } });
   });
 
+  it("starts what it is offered once, and nothing that may have been before", async () => {
+    await session.ring();
+    const callId = await submit();
+    await session.ring();
+    await done(callId);
+    const start = { tool: "write_file", args: '{"a":2}', msUntilDetach: 60_000, mutation: 1, queuedMs: 0 };
+    session.take({ sessionId: sid, epoch: lease.epoch, callId, start });
+    const late = await submit();
+    session.take({ sessionId: sid, epoch: lease.epoch, callId: newCallId(sid), start }); // an older one, forgotten here
+    await done(late);
+    expect(runs.filter((run) => run === callId)).to.have.length(1);
+    expect(runs).to.have.length(3); // with create_session
+    session.take({ sessionId: sid, epoch: lease.epoch + 1, callId: newCallId(sid), start: { ...start, mutation: 9 } });
+    hasLease = false;
+    session.take({ sessionId: sid, epoch: lease.epoch, callId: newCallId(sid), start: { ...start, mutation: 9 } });
+    await session.confirm();
+    expect(runs).to.have.length(3);
+    hasLease = true;
+    const offered = newCallId(sid);
+    session.take({ sessionId: sid, epoch: lease.epoch, callId: offered, start: { ...start, mutation: 9 } });
+    await eventually("it runs", () => runs.includes(offered));
+  });
+
   it("answers a doorbell when its call ended, an older one when the call is rung again", async () => {
     const callId = await submit();
     const [first, second] = [session.answer(callId), session.answer(callId)];

@@ -9,6 +9,7 @@ import { isFinalState, type Outcome, type Records } from "../../shared/records.t
 import {
   FencedError,
   type Lease,
+  type Offer,
   type Ready,
   type ReadyCall,
   type SessionScripts,
@@ -67,6 +68,8 @@ export class OwnedSession {
   readonly #doorbells = new Map<CallId, ((state: string) => void)[]>();
   /** States of calls that ended or detached before their doorbell came, the newest last. */
   readonly #unheard = new Map<CallId, string>();
+  /** The last of the session's mutating calls that was started, by number. */
+  #mutation = 0;
   #pulling: Promise<void> | undefined;
   #pullAgain = false;
   #isOver = false;
@@ -124,6 +127,14 @@ export class OwnedSession {
       this.#pulling = undefined;
     });
     await this.#pulling;
+  }
+
+  /** Starts a call that the records have for running since it came. Whatever speaks against that is left to them. */
+  take({ epoch, callId, start }: Offer): void {
+    const isLate = start.mutation > 0 && start.mutation <= this.#mutation; // it may have been started, ended and forgotten
+    const isOurs = epoch === this.lease.epoch && !this.#isOver;
+    if (isOurs && !isLate && this.deps.mayStart()) this.#start(callId, start);
+    else void this.ring();
   }
 
   /**
@@ -221,6 +232,7 @@ export class OwnedSession {
     if (this.#started.has(callId)) return;
     if (this.#ended.has(callId)) return void this.#endAgain(callId);
     this.#started.add(callId);
+    this.#mutation = Math.max(this.#mutation, mutation);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
     const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer, isDetached };
     if (!isOlder) this.deps.metrics.callStarted(queuedMs);
@@ -243,9 +255,11 @@ export class OwnedSession {
     const event = this.#finishedEvent(callId, state, outcomeJson);
     if (changesFiles(running.tool)) this.workspace.container?.markWorkspace();
     const changedNothing = failure !== undefined && CHANGED_NOTHING.has(failure.code);
-    const end: CallEnd = { callId, state, outcome: outcomeJson, event, changedNothing };
+    const process = this.workspace.takeEnd(callId);
+    const end: CallEnd = { callId, state, outcome: outcomeJson, event, changedNothing, process: process?.end };
     const ready = await this.#finish(end);
     if (!ready) return;
+    process?.onRecorded();
     this.#running.delete(callId);
     this.#ended.add(end);
     this.#started.delete(callId); // it stands in no lane any more

@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { ProcessStatus } from "../../shared/records.ts";
-import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CodeEnd } from "../sandbox/sandbox.ts";
 import type { OutputWindow } from "./output-window.ts";
 
@@ -102,10 +102,14 @@ export class ProcessRecorder {
   }
 
   /** Resolves when it is recorded, or the session is no longer ours. */
-  async ended({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): Promise<void> {
+  async ended(end: ProcessEnd): Promise<void> {
     const { scripts, sid, lease, callId } = this.deps;
-    const end = { callId, status, exitCode: exitCode ?? ("" as const), signal: signal ?? "", durationMs };
-    await this.#insist(() => scripts.endProcess(sid, lease, { ...end, bytes: this.#bytes, logBytes }));
+    await this.#insist(() => scripts.endProcess(sid, lease, callId, this.toRecord(end)));
+  }
+
+  /** The end as it is recorded, after all output so far. */
+  toRecord({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): RecordedEnd {
+    return { status, exitCode: exitCode ?? "", signal: signal ?? "", durationMs, bytes: this.#bytes, logBytes };
   }
 
   /** @returns false when the session is no longer ours */

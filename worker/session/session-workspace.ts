@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
 import type { ProcessRecord } from "../../shared/records.ts";
-import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
 import { outcomeUnknown } from "./going-on.ts";
@@ -13,6 +13,15 @@ interface LiveProcess {
   recorder: ProcessRecorder;
   ended: (end: ProcessEnd) => void;
   end: Promise<ProcessEnd>;
+  /** Its end is recorded in one with its call's. */
+  endsWithCall: boolean;
+}
+
+/** A process's end that is to be recorded with its call's. */
+interface KeptEnd {
+  end: RecordedEnd;
+  /** Nobody needs the agent to know of it any more. */
+  onRecorded: () => void;
 }
 
 /** What a process is started with; the agent runs `command` by bash. */
@@ -63,6 +72,7 @@ interface AdoptedProcess extends StartedProcess {
 export class SessionWorkspace implements SandboxListener {
   readonly #live = new Map<ProcessId, LiveProcess>();
   readonly #adopted = new Map<ProcessId, AdoptedProcess>();
+  readonly #kept = new Map<CallId, KeptEnd>();
   readonly #provided: Promise<Sandbox>;
   #provide!: (sandbox: Sandbox) => void;
   #fail!: (error: unknown) => void;
@@ -138,29 +148,38 @@ export class SessionWorkspace implements SandboxListener {
 
   /**
    * Starts the call's process; goes on with it where an earlier owner of the session has started it.
+   * @param endsWithCall the call ends after it, and records its end: see `takeEnd`
    * @throws {ToolFailure} when the agent refuses or cannot start it; then there is no process
    */
-  async spawn(callId: CallId, spec: CommandSpec, windows: Windows): Promise<StartedProcess> {
+  async spawn(callId: CallId, spec: CommandSpec, windows: Windows, endsWithCall: boolean): Promise<StartedProcess> {
     const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.spawn({ ...spec, processId });
-    return await this.#start(callId, begin, windows);
+    return await this.#start(callId, begin, windows, endsWithCall);
   }
 
   /** The run of the code is a process like another. @throws as `spawn` */
   async runCode(callId: CallId, spec: InterpreterSpec, windows: Windows): Promise<StartedProcess> {
     const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.runCode({ ...spec, processId });
-    return await this.#start(callId, begin, windows);
+    return await this.#start(callId, begin, windows, true);
+  }
+
+  /** The end of the call's process, for whoever records the call's: two writes would be synced one after the other. */
+  takeEnd(callId: CallId): KeptEnd | undefined {
+    const kept = this.#kept.get(callId);
+    this.#kept.delete(callId);
+    return kept;
   }
 
   async #start(
     callId: CallId,
     begin: (sandbox: Sandbox, processId: ProcessId) => Promise<unknown>,
     windows: Windows,
+    endsWithCall: boolean,
   ): Promise<StartedProcess> {
     const processId = processIdOf(callId);
     const adopted = this.#adopted.get(processId);
     if (adopted) return follow(adopted, windows);
     const sandbox = await this.sandbox();
-    const { recorder, end } = this.#follow(callId, windows);
+    const { recorder, end } = this.#follow(callId, { windows, endsWithCall });
     try {
       await begin(sandbox, processId);
     } catch (error) {
@@ -190,7 +209,7 @@ export class SessionWorkspace implements SandboxListener {
 
   /** A process that an earlier owner started: its output goes on behind what the records hold of it. */
   adopt({ id, bytes }: ProcessRecord, lastId: string, fill: AdoptedProcess["fill"]): void {
-    const process = this.#follow(callIdOf(id), undefined, { bytes, lastId });
+    const process = this.#follow(callIdOf(id), { before: { bytes, lastId } });
     this.#adopted.set(id, { ...process, fill });
   }
 
@@ -273,7 +292,8 @@ export class SessionWorkspace implements SandboxListener {
       return;
     }
     this.#live.delete(id);
-    void this.#record(live.recorder, end).then(onRecorded);
+    if (live.endsWithCall) this.#kept.set(callIdOf(id), { end: live.recorder.toRecord(end), onRecorded });
+    else void this.#record(live.recorder, end).then(onRecorded);
     live.ended(end);
   }
 
@@ -284,13 +304,17 @@ export class SessionWorkspace implements SandboxListener {
     this.#recording.delete(recording);
   }
 
-  #follow(callId: CallId, windows?: Windows, before?: { bytes: number; lastId: string }): StartedProcess {
+  #follow(
+    callId: CallId,
+    options: { windows?: Windows; before?: { bytes: number; lastId: string }; endsWithCall?: boolean },
+  ): StartedProcess {
+    const { windows, before, endsWithCall = false } = options;
     const recorder = this.recorder(callId, windows, (offset) => this.#acknowledge(callId, offset), before);
     let ended: (end: ProcessEnd) => void = () => {};
     const end = new Promise<ProcessEnd>((resolve) => {
       ended = resolve;
     });
-    this.#live.set(processIdOf(callId), { recorder, ended, end });
+    this.#live.set(processIdOf(callId), { recorder, ended, end, endsWithCall });
     return { recorder, end };
   }
 

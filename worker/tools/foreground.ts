@@ -40,6 +40,7 @@ export const runScript = async (
     context.callId,
     { ...spec, command, cwd, timeoutMs: BigInt(timeoutMs) },
     windows,
+    true,
   );
   const end = await untilEnd(started.end, context);
   const rest = `read_process("${processIdOf(context.callId)}") has the rest`;

@@ -37,6 +37,7 @@ export const runCommand: Executor = async (rawArgs, call) => {
       ptyColumns: terminal.columns,
     },
     windows,
+    !args.background,
   );
   if (args.background) {
     return { status: "running", process_id: processIdOf(call.callId), next_cursor: started.recorder.cursor };

@@ -78,6 +78,20 @@ local function start_call(id, key, t, epoch, out)
   out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t) }
 end
 
+-- Starts a call at the head of its lane for an owner that listens, who so need not ask first. A message that is lost all
+-- the same does no harm: the owner finds the call listed as running, and starts what it never started.
+local OFFERED_MAX = 16384
+local function offer(id, t, owner, epoch)
+  local channel = 'cg:offer:' .. owner
+  if redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then return false end
+  local key, out = call_key(id), {}
+  if redis.call('HSTRLEN', key, 'args') > OFFERED_MAX then return false end
+  start_call(id, key, t, epoch, out)
+  local c = out[1]
+  redis.call('PUBLISH', channel, cjson.encode({ string.sub(S, 5, -2), epoch, id, c[2], c[3], c[4], c[5], c[6] }))
+  return true
+end
+
 -- The effects of the session's mutating calls from number `from` to `to` are gone: their results may be replayed no more
 -- without saying so.
 local function lose_effects(from, to)

@@ -1,8 +1,9 @@
 -- Records a call and says whom to ring. ARGV: call id, principal, tool, class, mutates, arguments, arguments' hash,
--- idempotency key, ms until its waiter gives up, the most calls a session may hold, what lists show of it
+-- idempotency key, ms until its waiter gives up, the most calls a session may hold, what lists show of it, the
+-- workers that must not be told to start it at once, "*" for all
 -- Returns {kind, ...}: gone | conflict | full, depth | attached, id, ask | queued, id, owner, epoch, ring
 -- `ask` counts the requests that asked for the call, from 1; `leave` tells of one that goes away.
-local id, principal, tool, class, mutates, args, hash, key, wait, limit, label = unpack(ARGV)
+local id, principal, tool, class, mutates, args, hash, key, wait, limit, label, silent = unpack(ARGV)
 local session = redis.call('HMGET', S, 'principal', 'state', 'owner', 'epoch', 'idle_ms')
 if session[1] ~= principal or session[2] == 'closing' or session[2] == 'closed' then return { 'gone' } end
 local t = now()
@@ -27,5 +28,9 @@ redis.call('HSET', call_key(id), 'tool', tool, 'class', class, 'mutates', mutate
 redis.call('RPUSH', list, id)
 redis.call('ZADD', S .. ':calls', t, id)
 redis.call('ZREMRANGEBYRANK', S .. ':calls', 0, -1001)
-redis.call('PUBLISH', 'cg:wake:' .. session[3], string.sub(S, 5, -2))
+local is_first = depth == 0 and class == 'lane' and session[2] == 'ready'
+local is_heard = silent ~= '*' and not string.find(silent, session[3], 1, true)
+if not (is_first and is_heard and offer(id, t, session[3], session[4])) then
+  redis.call('PUBLISH', 'cg:wake:' .. session[3], string.sub(S, 5, -2))
+end
 return { 'queued', id, session[3], session[4], redis.call('HINCRBY', S, 'ring', 1) }
