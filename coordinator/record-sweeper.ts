@@ -51,10 +51,13 @@ export class RecordSweeper extends PeriodicService {
 
   async #mendSessions(found: string[]): Promise<void> {
     const { redis, opener } = this.deps;
+    // Most keys of a step belong to few sessions: each of these is read once, all of them together.
+    const ids = [...new Set(found.map((key) => keyOwner.session(key) as SessionId))];
+    const read = (sid: SessionId) => redis.hmget(keys.session(sid), "state", "owner", "principal", "epoch");
+    const records = new Map(await Promise.all(ids.map(async (sid) => [sid, await read(sid)] as const)));
     for (const key of found) {
       const sid = keyOwner.session(key) as SessionId;
-      const fields = ["state", "owner", "principal", "epoch"];
-      const [state, owner, principal, epoch] = await redis.hmget(keys.session(sid), ...fields);
+      const [state, owner, principal, epoch] = records.get(sid)!;
       const isMain = key === keys.session(sid);
       if (state) {
         this.#suspects.delete(key);

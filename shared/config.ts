@@ -5,7 +5,10 @@ import { parseRedisAddress } from "./redis/redis-address.ts";
 export const CommonEnv = z.object({
   REDIS_URL: z
     .string()
-    .refine((url) => parseRedisAddress(url) !== undefined, "must be redis://…, redis+cluster://… or redis+sentinel://…")
+    .refine(
+      (url) => parseRedisAddress(url) !== undefined,
+      "must be redis://…, redis+unix://…, redis+cluster://… or redis+sentinel://…",
+    )
     .default("redis://127.0.0.1:6379"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   /** A worker that does not beat for this long is dead. */

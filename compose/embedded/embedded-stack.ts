@@ -122,7 +122,7 @@ export class EmbeddedStack {
       logFile: join(folder, `${name}.log`),
       env: {
         ...process.env,
-        REDIS_URL: this.redis.url,
+        REDIS_URL: this.redis.nearUrl,
         DEPLOYMENT: this.deployment,
         METRICS_PORT: "0",
         RUN_DIR: join(folder, "run"),

@@ -6,6 +6,8 @@ import { ManagedProcess } from "./managed-process.ts";
 
 const START_MS = 10_000;
 const STOP_MS = 10_000;
+/** Of `sun_path`, less its last byte. */
+const SOCKET_PATH_MAX = 107;
 
 /** A port that was free a moment ago, on loopback. */
 export const freePort = async (): Promise<number> =>
@@ -46,6 +48,17 @@ export class PrivateRedis {
     return `redis://:${this.password}@127.0.0.1:${this.port}`;
   }
 
+  /** As `url`, by its socket where that has a path: a round trip costs 35 us less than by loopback (see bench/). */
+  get nearUrl(): string {
+    return this.#socket ? `redis+unix://:${this.password}@${this.#socket}` : this.url;
+  }
+
+  /** "" where the folder's path is too long for a socket's. */
+  get #socket(): string {
+    const path = join(this.options.folder, "redis.sock");
+    return Buffer.byteLength(path) <= SOCKET_PATH_MAX ? path : "";
+  }
+
   get pid(): number | undefined {
     return this.#process?.pid;
   }
@@ -57,6 +70,7 @@ export class PrivateRedis {
     const config = [
       `port ${this.port}`,
       "bind 127.0.0.1",
+      ...(this.#socket ? [`unixsocket ${JSON.stringify(this.#socket)}`, "unixsocketperm 700"] : []),
       `requirepass ${this.password}`,
       `dir ${JSON.stringify(folder)}`,
       'save ""',

@@ -11,7 +11,7 @@ const MAX_QUEUES = 256;
  * Rings of calls wait this long for others and go out together. The submitting script has woken the owner already: the
  * job is what an operator's board and an autoscaler see, and what wakes the owner should that message be lost.
  */
-const GATHER_MS = 20;
+const GATHER_MS = 100;
 const MAX_GATHERED = 500;
 
 interface Ring {

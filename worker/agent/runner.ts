@@ -1,9 +1,11 @@
 import { constants, openSync } from "node:fs";
 import { Socket } from "node:net";
 
-/** What a command needs to start. `argv[0]` is an absolute path. */
+/** What a command needs to start. */
 export interface RunRequest {
   cwd: string;
+  /** Absolute path of the file that is run; `argv[0]` where it is absent. */
+  program?: string;
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   hasStdin: boolean;
@@ -35,6 +37,7 @@ export interface RunnerPipes {
 const FLAG_STDIN = 1;
 const FLAG_TERMINAL = 2;
 const FLAG_CHANNEL = 4;
+const FLAG_PROGRAM = 8;
 const ROWS_FACTOR = 2 ** 8;
 const COLUMNS_FACTOR = 2 ** 20;
 const HEADER_BYTES = 16;
@@ -148,15 +151,16 @@ export class Runner {
   }
 }
 
-const flagsOf = ({ hasStdin, terminal, hasChannel }: RunRequest): number =>
+const flagsOf = ({ hasStdin, terminal, hasChannel, program }: RunRequest): number =>
   (hasStdin ? FLAG_STDIN : 0) +
   (hasChannel ? FLAG_CHANNEL : 0) +
+  (program ? FLAG_PROGRAM : 0) +
   (terminal ? FLAG_TERMINAL + terminal.rows * ROWS_FACTOR + terminal.columns * COLUMNS_FACTOR : 0);
 
 const encodeRequest = (run: RunRequest): Buffer => {
-  const { cwd, argv, env } = run;
+  const { cwd, program, argv, env } = run;
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const body = Buffer.from(`${[cwd, ...argv, ...environment].join("\0")}\0`);
+  const body = Buffer.from(`${[cwd, ...(program ? [program] : []), ...argv, ...environment].join("\0")}\0`);
   const request = Buffer.allocUnsafe(HEADER_BYTES + body.length);
   const header = [body.length, flagsOf(run), argv.length, environment.length];
   header.forEach((field, i) => {

@@ -140,7 +140,8 @@ static void supervise(char **cmd) {
  *                                  /dev/stdout. CHILD is the process that will be the command.
  *                                  or "none\n" where the session is at its limit of processes.
  *   reads one request (CONTROL)    u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
- *                                  cwd, argv, environment, every string with its NUL. With FLAG_TERMINAL the flags hold
+ *                                  cwd, the program's path where FLAG_PROGRAM is set (else it is argv[0]), argv,
+ *                                  environment, every string with its NUL. With FLAG_TERMINAL the flags hold
  *                                  the window's size too: 12 bits for the rows, 12 for the columns.
  *   says (REPLY)                   "started PID\n", or "failed ERRNO\n" and ends;
  *                                  "exit CODE REST\n" or "signal NUMBER REST\n", when the command's main process ends. REST
@@ -150,7 +151,7 @@ static void supervise(char **cmd) {
  * exec. A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout by the runner,
  * which reads the request and forks again then.
  */
-enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
+enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, FLAG_PROGRAM = 8, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
 #define SILENT_MS 100
 #define NONE "none\n"
 
@@ -278,8 +279,8 @@ static void become(const struct request *request, const struct ends *ends, int t
     if (!body || !argv || !env) _exit(111);
     read_all(body, request->length);
     body[request->length] = '\0';
-    char *next = body, *cwd[2];
-    take_strings(cwd, 1, &next, body + request->length);
+    char *next = body, *paths[3];
+    take_strings(paths, request->flags & FLAG_PROGRAM ? 2 : 1, &next, body + request->length);
     take_strings(argv, request->argc, &next, body + request->length);
     take_strings(env, request->envc, &next, body + request->length);
 
@@ -289,7 +290,7 @@ static void become(const struct request *request, const struct ends *ends, int t
     for (int i = 0; request->flags & FLAG_CHANNEL && i < 2; i++) dup2(ends->channel[i], CHANNEL_FD + i);
     if (terminal >= 0) ioctl(0, TIOCSCTTY, 0);
     default_signals();
-    if (chdir(cwd[0]) == 0) execve(argv[0], argv, env);
+    if (chdir(paths[0]) == 0) execve(request->flags & FLAG_PROGRAM ? paths[1] : argv[0], argv, env);
     int error = errno;
     if (write(status_fd, &error, sizeof error) < 0) { /* the runner sees our exit */ }
     _exit(127);

@@ -20,6 +20,7 @@ import { VouchedTimer } from "./vouched-timer.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;
 const PING_TIMEOUT_MS = 5_000;
+const LATER_MS = 5;
 /** Connections that may break the protocol before the sandbox is given up. */
 const VIOLATIONS_MAX = 3;
 
@@ -74,6 +75,9 @@ export class AgentLink {
   #waiters = new Set<() => void>();
   #broken: ToolFailure | undefined;
   #violations = 0;
+  /** Frames that go out with the next write. */
+  #later: Uint8Array[] = [];
+  #laterTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly deps: { channel: AgentChannel; listener: AgentLinkListener; log: Logger; name: string },
@@ -163,7 +167,29 @@ export class AgentLink {
 
   /** For what is not answered. Lost without a connection: the agent repeats what it missed. */
   tell(body: Request): void {
-    if (this.#isGreeted) this.#stream?.write(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
+    if (this.#isGreeted) this.#write(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
+  }
+
+  /** As `tell`, within `LATER_MS` or with the next frame: each write wakes the agent. */
+  tellLater(body: Request): void {
+    if (!this.#isGreeted) return;
+    this.#later.push(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
+    this.#laterTimer ??= setTimeout(() => this.#write(), LATER_MS);
+  }
+
+  /** In one go, behind what waited. */
+  #write(...frames: Uint8Array[]): void {
+    const all = [...this.#later, ...frames];
+    this.#forgetLater();
+    this.#stream?.cork();
+    for (const frame of all) this.#stream?.write(frame);
+    this.#stream?.uncork();
+  }
+
+  #forgetLater(): void {
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
+    this.#later = [];
   }
 
   /** Whether the agent answers. */
@@ -206,9 +232,7 @@ export class AgentLink {
         reject(ifLost());
       });
       this.#pending.set(requestId, { expected, onReply, resolve, reject, ifLost, timer });
-      this.#stream?.cork();
-      for (const part of parts) this.#stream?.write(part);
-      this.#stream?.uncork();
+      this.#write(...parts);
     });
   }
 
@@ -295,6 +319,7 @@ export class AgentLink {
 
   #onDisconnected(): void {
     this.#stream = undefined;
+    this.#forgetLater();
     this.#isGreeted = false;
     for (const pending of this.#pending.values()) {
       pending.timer.clear();

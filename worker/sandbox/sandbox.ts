@@ -308,7 +308,7 @@ export class Sandbox extends SandboxFiles {
 
   /** A call that may have changed files has ended; with `isSessionStart`, what is there was there when it began. */
   markWorkspace(isSessionStart = false): void {
-    this.#link.tell({ case: "markWorkspace", value: { isSessionStart } });
+    this.#link.tellLater({ case: "markWorkspace", value: { isSessionStart } });
   }
 
   /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */
@@ -320,7 +320,7 @@ export class Sandbox extends SandboxFiles {
   /** The exit is recorded: the agent may forget the process. */
   ackExit(processId: string): void {
     this.#ledger.forget(processId);
-    this.#link.tell({ case: "exitAck", value: { processId } });
+    this.#link.tellLater({ case: "exitAck", value: { processId } });
   }
 
   /** The session is ours until then: calls may start, and the agent lets go on what runs. */
