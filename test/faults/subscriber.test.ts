@@ -1,8 +1,8 @@
 import { expect } from "chai";
-import { Link } from "../../test/chaos/link.ts";
-import { eventually } from "../../test/support/eventually.ts";
-import { silentLog, useRedis } from "../../test/support/use-redis.ts";
-import { closeRedis, createRedis, whenReady } from "./connect.ts";
+import { closeRedis, createRedis, whenReady } from "../../shared/redis/connect.ts";
+import { Link } from "../chaos/link.ts";
+import { eventually } from "../support/eventually.ts";
+import { silentLog, useRedis } from "../support/use-redis.ts";
 
 describe("A subscriber's connection", () => {
   const server = useRedis();

@@ -7,12 +7,12 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { expect } from "chai";
+import { demoSession } from "../interop/demo-session.ts";
 import { oneAtATime } from "../support/one-at-a-time.ts";
 import { RoundRobinProxy } from "../support/round-robin-proxy.ts";
 import { type CallOptions, type ToolClient, toAnswer } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import type { RpcMessage } from "../support/wire.ts";
-import { demoSession } from "./demo-session.ts";
 
 const CLI = fileURLToPath(new URL("../../scripts/cli/main.js", import.meta.url));
 const INFO = { name: "codegen-mcp-tests", version: "1" };
