@@ -1,7 +1,7 @@
 import fc from "fast-check";
 
 /** How often a property is tried: quick by default, thoroughly in `npm run test:tools`. */
-export const PROPERTY_RUNS = Number(process.env.PROPERTY_RUNS ?? 100);
+export const PROPERTY_RUNS = Number(process.env.PROPERTY_RUNS ?? 30);
 
 const WORDS = [
   "",
