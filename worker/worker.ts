@@ -27,6 +27,7 @@ import { LeftPlaces } from "./handover/left-places.ts";
 import { Successor } from "./handover/successor.ts";
 import { Takeover } from "./handover/takeover.ts";
 import { Beats } from "./lease/beats.ts";
+import { HeirWatch } from "./lease/heir-watch.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { PackageCache } from "./packages/package-cache.ts";
@@ -251,9 +252,30 @@ export class Worker implements Service {
       isDockerThere: isAvailable,
       sinceBeatMs: () => beats.sinceBeatMs,
     });
+    const heirWatch = new HeirWatch(
+      {
+        redis,
+        freeSlots: () => capacity - keeper.size,
+        expect: (count) => pool.expect(count),
+        log,
+      },
+      { worker, leaseMs },
+    );
     const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
     const sweepers = [sweeper, checkpointSweeper, ...(this.#leftPlaces ? [this.#leftPlaces] : [])];
-    this.#services = [packages, host, pool, beats, guard, keeper, calls, this.#placement, ...sweepers, watch];
+    this.#services = [
+      packages,
+      host,
+      pool,
+      beats,
+      guard,
+      keeper,
+      calls,
+      this.#placement,
+      heirWatch,
+      ...sweepers,
+      watch,
+    ];
   }
 
   /** Where Prometheus scrapes; undefined where `METRICS_PORT` is not set. */

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { eventually } from "../../test/support/eventually.ts";
 import { silentLog } from "../../test/support/silent-log.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
@@ -34,6 +35,20 @@ describe("SandboxPool", () => {
     expect(await docker.containers()).to.deep.equal([sandbox.containerId]);
     isBusy = false;
     await filled(pool, 1);
+    await pool.stop();
+    await sandbox.remove();
+  });
+
+  it("holds more while more are expected, and gives up what nobody came for", async () => {
+    const pool = newPool(1);
+    pool.start();
+    pool.expect(2);
+    await filled(pool, 3);
+    const sandbox = await pool.take();
+    expect(pool.warmCount).to.equal(2);
+    pool.expect(0);
+    expect(pool.warmCount).to.equal(1);
+    await eventually("the rest is removed", async () => (await docker.containers()).length === 2);
     await pool.stop();
     await sandbox.remove();
   });

@@ -18,6 +18,8 @@ export class SandboxPool implements Service {
   #retryMs = RETRY_FIRST_MS;
   #isBackingOff = false;
   #busyTimer: NodeJS.Timeout | undefined;
+  /** Above the pool's size, for as long as they are expected to be needed. */
+  #expected = 0;
 
   constructor(
     private readonly deps: {
@@ -38,6 +40,18 @@ export class SandboxPool implements Service {
 
   get startingCount(): number {
     return this.#starting.size;
+  }
+
+  /** So many sessions more than usual may come for one soon; 0 when that is over. A worker without a pool makes none. */
+  expect(count: number): void {
+    const isLess = count < this.#expected;
+    this.#expected = this.size > 0 ? count : 0;
+    if (isLess) void Promise.all(this.#warm.splice(this.#target).map((sandbox) => this.#remove(sandbox)));
+    else this.#refill();
+  }
+
+  get #target(): number {
+    return this.size + this.#expected;
   }
 
   /** Idempotent. Returns at once and fills in the background. */
@@ -66,6 +80,7 @@ export class SandboxPool implements Service {
       return await host.create(kind);
     }
     const warm = this.#takeWarm();
+    if (this.#expected > 0) this.#expected--;
     metrics.poolTaken(warm ? "warm" : "miss");
     // A refill would compete with the first call of the session that this one is for.
     setTimeout(() => this.#refill(), 20).unref();
@@ -88,7 +103,7 @@ export class SandboxPool implements Service {
       this.#busyTimer = setTimeout(() => this.#refill(), BUSY_LOOK_MS).unref();
       return;
     }
-    while (this.#starting.size < REFILL_CONCURRENCY && this.#warm.length + this.#starting.size < this.size) {
+    while (this.#starting.size < REFILL_CONCURRENCY && this.#warm.length + this.#starting.size < this.#target) {
       const starting = this.#startOne(signal);
       this.#starting.add(starting);
       void starting.then(() => {
