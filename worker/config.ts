@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { IMAGE_NAME, NETWORKS } from "../shared/catalog/index.ts";
 import { CommonEnv, parseEnv } from "../shared/config.ts";
+import { OWN_PROFILE } from "./sandbox/seccomp-profile.ts";
 
 const httpUrl = z.url({ protocol: /^https?$/ });
 
@@ -39,6 +40,13 @@ const Env = CommonEnv.extend({
   NPM_REGISTRY_URL: httpUrl.optional(),
   PACKAGE_CACHE_DIR: z.string().default("/var/lib/codegen-mcp/packages"),
   PACKAGE_CACHE_MB: z.coerce.number().int().min(16).default(4_096),
+  /** The filter of system calls: this project's own, the engine's, or the path of one. */
+  SECCOMP_PROFILE: z.string().min(1).default(OWN_PROFILE),
+  /** What runs the containers, such as runsc or kata; must be known to the engine. Without it, the engine's default. */
+  SANDBOX_RUNTIME: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
+    .optional(),
   AGENT_TRANSPORT: z.enum(["auto", "socket", "attach"]).default("auto"),
   /** When a session's files are stored outside its container, unless it chose: before each result, when quiet, never. */
   DURABILITY: z.enum(["call", "idle", "none"]).default("idle"),

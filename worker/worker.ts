@@ -38,6 +38,7 @@ import { Engine } from "./sandbox/engine.ts";
 import { SandboxHost } from "./sandbox/sandbox-host.ts";
 import { SandboxImages } from "./sandbox/sandbox-images.ts";
 import { SandboxPool } from "./sandbox/sandbox-pool.ts";
+import { readSeccompProfile } from "./sandbox/seccomp-profile.ts";
 import { ContainerProvider } from "./session/container-provider.ts";
 import { ContainerRemoval } from "./session/container-removal.ts";
 import type { Executor } from "./session/owned-session.ts";
@@ -132,6 +133,8 @@ export class Worker implements Service {
         runFolder: join(config.RUN_DIR, worker),
         transport: config.AGENT_TRANSPORT,
         limits,
+        seccompProfile: readSeccompProfile(config.SECCOMP_PROFILE),
+        runtime: config.SANDBOX_RUNTIME,
         allowEgress: config.ALLOW_EGRESS,
       },
     );

@@ -13,6 +13,7 @@ import {
 import { Engine } from "../../worker/sandbox/engine.ts";
 import { SandboxHost } from "../../worker/sandbox/sandbox-host.ts";
 import { SandboxImages } from "../../worker/sandbox/sandbox-images.ts";
+import { OWN_PROFILE, readSeccompProfile } from "../../worker/sandbox/seccomp-profile.ts";
 import { silentLog } from "./silent-log.ts";
 import { TestSandbox } from "./test-sandbox.ts";
 import { uncounted } from "./uncounted.ts";
@@ -64,6 +65,8 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       runFolder,
       transport,
       limits: TEST_LIMITS,
+      seccompProfile: readSeccompProfile(OWN_PROFILE),
+      runtime: undefined,
       allowEgress: false,
     };
     host = new SandboxHost({ engine, metrics: uncounted, log: silentLog }, options);

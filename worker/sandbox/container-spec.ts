@@ -68,6 +68,10 @@ export interface ContainerSpec {
   network: string | undefined;
   /** What each attachment begins with; only for the attach transport. */
   attachMark: string | undefined;
+  /** A profile as JSON; undefined for the engine's own. */
+  seccompProfile: string | undefined;
+  /** The engine's name for what runs the container, such as runsc; undefined for its default. */
+  runtime: string | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -125,7 +129,8 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     HostConfig: {
       CapDrop: ["ALL"],
       Privileged: false,
-      SecurityOpt: ["no-new-privileges"], // the default seccomp profile applies where none is named
+      SecurityOpt: ["no-new-privileges", ...(spec.seccompProfile ? [`seccomp=${spec.seccompProfile}`] : [])],
+      ...(spec.runtime ? { Runtime: spec.runtime } : {}),
       ReadonlyRootfs: true,
       LogConfig: { Type: "none", Config: {} }, // else user code could fill the host's disk through the agent's stdout
       NetworkMode: spec.network ?? "none",
@@ -137,6 +142,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
       Ulimits: [
         { Name: "nofile", Soft: limits.openFiles, Hard: limits.openFiles },
         { Name: "core", Soft: 0, Hard: 0 },
+        { Name: "msgqueue", Soft: 0, Hard: 0 }, // the kernel counts these by user, so one session could take all
       ],
       ShmSize: limits.shmMb * MIB,
       Tmpfs: {

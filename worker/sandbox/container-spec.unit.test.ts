@@ -15,6 +15,8 @@ const spec: ContainerSpec = {
   socketFolder: "/run/x/s",
   network: undefined,
   attachMark: undefined,
+  seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
+  runtime: undefined,
 };
 
 describe("A container's options", () => {
@@ -23,7 +25,7 @@ describe("A container's options", () => {
     expect({ User, NetworkDisabled }).to.deep.equal({ User: "1000:1000", NetworkDisabled: true });
     expect(HostConfig).to.deep.include({
       CapDrop: ["ALL"],
-      SecurityOpt: ["no-new-privileges"],
+      SecurityOpt: ["no-new-privileges", 'seccomp={"defaultAction":"SCMP_ACT_ERRNO"}'],
       ReadonlyRootfs: true,
       NetworkMode: "none",
       IpcMode: "private",
@@ -38,6 +40,14 @@ describe("A container's options", () => {
     expect(NetworkDisabled).to.equal(false);
     expect(HostConfig).to.deep.equal({ ...without, NetworkMode: "net" });
     expect(rest).to.deep.equal(same);
+  });
+
+  it("name a filter of system calls and a runtime only where there are ones to name", () => {
+    const { HostConfig } = containerOptions({ ...spec, seccompProfile: undefined });
+    expect(HostConfig?.SecurityOpt).to.deep.equal(["no-new-privileges"]);
+    expect(HostConfig).not.to.have.property("Runtime");
+    for (const runtime of ["runsc", "kata"])
+      expect(containerOptions({ ...spec, runtime }).HostConfig).to.include({ Runtime: runtime, Privileged: false });
   });
 
   it("limit memory so that full disks fit into it, without swap", () => {

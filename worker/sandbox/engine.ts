@@ -32,6 +32,8 @@ export interface Labelled {
 export interface EngineInfo {
   id: string;
   version: string;
+  /** Names of the runtimes that it knows, such as runc. */
+  runtimes: string[];
 }
 
 /** What the engine says happened to a container: `die` (with `exitCode`), `oom`, `destroy`. */
@@ -56,7 +58,7 @@ export class Engine {
 
   async info(): Promise<EngineInfo> {
     const info = await this.#call("ask the Docker engine who it is", () => this.docker.info());
-    return { id: info.ID, version: info.ServerVersion };
+    return { id: info.ID, version: info.ServerVersion, runtimes: Object.keys(info.Runtimes ?? {}) };
   }
 
   /** @throws {ToolFailure} SANDBOX_UNAVAILABLE when there is no such image */
@@ -66,7 +68,9 @@ export class Engine {
 
   /** Gives the new container's id. */
   async create(options: Docker.ContainerCreateOptions): Promise<string> {
-    return (await this.#call(`create container "${options.name}"`, () => this.docker.createContainer(options))).id;
+    // docker-modem's own way to say what goes where; else all of it stands in the URL as well, 12 KB with a seccomp profile.
+    const request = { _query: { name: options.name }, _body: options } as Docker.ContainerCreateOptions;
+    return (await this.#call(`create container "${options.name}"`, () => this.docker.createContainer(request))).id;
   }
 
   async start(id: string): Promise<void> {

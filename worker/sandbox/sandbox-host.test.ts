@@ -3,6 +3,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import Docker from "dockerode";
+import pino from "pino";
+import { eventually } from "../../test/support/eventually.ts";
 import { silentLog } from "../../test/support/silent-log.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { AGENT_FILES, AGENT_IMAGE, SANDBOX_IMAGE, TEST_LIMITS, useDocker } from "../../test/support/use-docker.ts";
@@ -12,6 +14,7 @@ import { Engine } from "./engine.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { SandboxHost } from "./sandbox-host.ts";
 import { SandboxImages } from "./sandbox-images.ts";
+import { OWN_PROFILE, readSeccompProfile } from "./seccomp-profile.ts";
 
 /** An engine's socket that can go away and come back, in front of the real one. */
 class EngineSocket {
@@ -54,6 +57,8 @@ describe("SandboxHost", () => {
     runFolder: docker.runFolder,
     transport: "auto" as const,
     limits: TEST_LIMITS,
+    seccompProfile: readSeccompProfile(OWN_PROFILE),
+    runtime: undefined,
     allowEgress: false,
   });
 
@@ -111,6 +116,19 @@ describe("SandboxHost", () => {
     await host.stop();
     await host.removeOwned();
     await docker.docker.getVolume(names[0]!).remove();
+  });
+
+  it("takes no sessions under a runtime that the engine does not know, and says so", async () => {
+    const said: string[] = [];
+    const log = pino({ level: "error" }, { write: (line: string) => void said.push(line) });
+    const host = new SandboxHost(
+      { engine: docker.engine, metrics: uncounted, log },
+      { ...options(), runtime: "runsc" },
+    );
+    host.start();
+    await eventually("it says so", () => said.some((line) => line.includes('SANDBOX_RUNTIME=\\"runsc\\"')));
+    expect(host.isAvailable).to.equal(false);
+    await host.stop();
   });
 
   it("names the way out when an image is missing", async () => {

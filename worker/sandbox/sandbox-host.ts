@@ -35,6 +35,10 @@ export interface SandboxHostOptions {
   runFolder: string;
   transport: AgentTransport | "auto";
   limits: SandboxLimits;
+  /** As `ContainerSpec` has it. */
+  seccompProfile: string | undefined;
+  /** As `ContainerSpec` has it. */
+  runtime: string | undefined;
   /** Whether sessions may have a network. */
   allowEgress: boolean;
 }
@@ -250,7 +254,8 @@ export class SandboxHost implements Service {
   async #prepare(): Promise<Prepared> {
     const { engine } = this.deps;
     const { agentImage, agentFiles, images, worker } = this.options;
-    const { id: engineId } = await engine.info();
+    const { id: engineId, runtimes } = await engine.info();
+    this.#checkRuntime(runtimes);
     await engine.imageId(images.reference(images.defaultName));
     const labels = { ...this.#labels(), [LABELS.engine]: engineId };
     const agentVolume = await ensureAgentVolume(engine, agentImage, agentFiles, labels);
@@ -263,6 +268,13 @@ export class SandboxHost implements Service {
         })
       : undefined;
     return { engineId, agentVolume, transport, network };
+  }
+
+  #checkRuntime(known: string[]): void {
+    const { runtime } = this.options;
+    if (!runtime || known.includes(runtime) || runtime.startsWith("io.containerd.")) return; // those are named by no list
+    const what = `SANDBOX_RUNTIME="${runtime}" is no runtime of this Docker engine, which knows ${known.join(", ")}`;
+    throw new ToolFailure("SANDBOX_UNAVAILABLE", what, { hint: "Install it and name it in the engine's daemon.json" });
   }
 
   #labels(): Record<string, string> {
@@ -312,7 +324,7 @@ export class SandboxHost implements Service {
   ): Promise<Sandbox> {
     const { engine, metrics, log } = this.deps;
     const startedAt = performance.now();
-    const { deployment, worker, limits, runFolder } = this.options;
+    const { deployment, worker, limits, runFolder, seccompProfile, runtime } = this.options;
     if (hasEgress && !network)
       throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a session with egress: its network could not be made");
     const store = this.options.store();
@@ -336,6 +348,8 @@ export class SandboxHost implements Service {
         agentVolume,
         socketFolder,
         attachMark,
+        seccompProfile,
+        runtime,
         network: hasEgress ? network?.name : undefined,
       };
       containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
