@@ -9,6 +9,7 @@ const TOOLS = {
     packages: ["docker-compose"],
   },
   faketime: { isThere: () => Boolean(findProgram("faketime")), packages: ["faketime"] },
+  nginx: { isThere: () => Boolean(findProgram("nginx")), packages: ["nginx"] },
   prometheus: {
     isThere: () => Boolean(findProgram("prometheus") && findProgram("promtool")),
     packages: ["prometheus"],
