@@ -42,6 +42,8 @@ const AT_A_TIME = 8;
 const WARM_SESSIONS = 8;
 const WARM_CALLS = 800;
 const SETTLE_MS = 60_000;
+/** Of the keys that are left, so many are named. */
+const KEYS_NAMED = 20;
 /** What a closed session's records have left to live. */
 const CLOSING_TTL_S = 60;
 
@@ -90,6 +92,8 @@ export class LoadRun {
       say("closing them");
       await this.#close(agents, sessions);
       const after = await this.#settled(before);
+      const left = [...after.keys].filter((key) => !before.keys.has(key)).slice(0, KEYS_NAMED);
+      if (left.length > 0) say(`keys that were not there before: ${left.join(" ")}`);
       return {
         sessions: count,
         calls,
@@ -104,7 +108,7 @@ export class LoadRun {
             { before: countOf(before.files[name] ?? {}), after: countOf(files) },
           ]),
         ),
-        keys: { before: before.keys, after: after.keys },
+        keys: { before: before.keys.size, after: after.keys.size },
         containers: { before: before.containers, after: after.containers },
       };
     } finally {
@@ -166,7 +170,7 @@ export class LoadRun {
       const files = Object.entries(last.files).every(
         ([name, now]) => countOf(now) <= countOf(before.files[name] ?? {}),
       );
-      return files && last.keys <= before.keys && last.containers <= before.containers;
+      return files && last.keys.size <= before.keys.size && last.containers <= before.containers;
     };
     await eventually("everything is as before", isAsBefore, SETTLE_MS).catch(() => {}); // the figures say what is not
     return last;
@@ -188,26 +192,30 @@ export class LoadRun {
    * Without a closed session's, which go by themselves within a minute, or within a day where they are of its checkpoints,
    * and without finished jobs: BullMQ keeps 500 a queue.
    */
-  async #lastingKeys(): Promise<number> {
-    let count = 0;
+  async #lastingKeys(): Promise<Set<string>> {
+    const lasting = new Set<string>();
     for await (const keys of this.#redis.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
+      const counted = keys.filter((each) => !JOB.test(each) && !CHECKPOINTS.test(each));
       const pipeline = this.#redis.pipeline();
-      for (const key of keys.filter((each) => !JOB.test(each) && !CHECKPOINTS.test(each))) pipeline.ttl(key);
+      for (const key of counted) pipeline.ttl(key);
       const ttls = (await pipeline.exec()) ?? [];
-      count += ttls.filter(([, ttl]) => ttl === -1 || Number(ttl) > CLOSING_TTL_S).length;
+      counted.forEach((key, i) => {
+        const ttl = Number(ttls[i]?.[1]);
+        if (ttl === -1 || ttl > CLOSING_TTL_S) lasting.add(key);
+      });
     }
-    return count;
+    return lasting;
   }
 }
 
 /** A call's, or one of the place queue. */
 const JOB = /^\{cgq\}:(calls-\w+:call_|place:[^:]*\d)/;
 
-/** Of a session, and their indexes. */
+/** Of a session, their indexes, and who sweeps them, which shows only after a while. */
 const CHECKPOINTS = /^cg:(\{ses_\w+\}:(ck$|k:)|checkpoints|principal:[^:]+:checkpoints$)/;
 
 interface Counts {
   files: Record<string, Record<string, number>>;
-  keys: number;
+  keys: Set<string>;
   containers: number;
 }
