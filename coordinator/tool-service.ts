@@ -1,8 +1,11 @@
+import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../shared/failure.ts";
 import type { CallId } from "../shared/ids.ts";
 import { isRedisAway } from "../shared/redis/connect.ts";
+import { failSpan, inSpan } from "../shared/tracing/in-span.ts";
+import { type TraceContext, traceIdOf } from "../shared/tracing/trace-context.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { OutputPosition } from "./calls/output-follower.ts";
 import type { PrincipalDepth } from "./calls/principal-depth.ts";
@@ -40,12 +43,25 @@ export class ToolService {
 
   /** Never rejects. */
   async call(tool: Tool, rawArgs: unknown, caller: Caller): Promise<ToolResult> {
+    const attributes = {
+      "mcp.method.name": "tools/call",
+      "gen_ai.tool.name": tool.name,
+      "codegen.principal": caller.principal,
+    };
+    const options = { kind: "SERVER" as const, parent: caller.trace ?? "", attributes };
+    return await inSpan(`tools/call ${tool.name}`, options, (trace, span) =>
+      this.#call(tool, rawArgs, { ...caller, trace }, span),
+    );
+  }
+
+  async #call(tool: Tool, rawArgs: unknown, caller: Caller & { trace: TraceContext }, span: Span): Promise<ToolResult> {
     const { name } = tool;
     const { metrics, log } = this.deps;
     const ids: { call?: string; session?: string } = {};
     const noting: Caller = {
       ...caller,
       onSubmitted: (session, call) => {
+        span.setAttributes({ "codegen.session": session, "codegen.call": call });
         Object.assign(ids, { session, call });
         caller.onSubmitted?.(session, call);
       },
@@ -58,12 +74,14 @@ export class ToolService {
     } catch (error) {
       const failure = this.#explain(error);
       code = failure.code;
-      if (code === "INTERNAL") log.error({ err: error, tool: name, ...ids }, "a call failed inside");
+      failSpan(span, code);
+      if (code === "INTERNAL")
+        log.error({ err: error, tool: name, ...ids, ...traceIdOf(caller.trace) }, "a call failed inside");
       return failed(failure);
     } finally {
       const durationMs = Math.round(performance.now() - caller.receivedAt);
       metrics.answered(name, code, durationMs);
-      const line = { tool: name, ...ids, principal: caller.principal, code, durationMs };
+      const line = { tool: name, ...ids, principal: caller.principal, ...traceIdOf(caller.trace), code, durationMs };
       setImmediate(() => log.info(line, "call answered")); // its write would hold up the answer
     }
   }

@@ -16,6 +16,7 @@ export interface Doorbell {
   sessionId?: string;
   callId?: string;
   tool?: string;
+  /** For an operator's board; the call's record has the whole. */
   traceparent?: string;
 }
 

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { type FailureRecord, ToolFailure } from "./failure.ts";
 import { type CallId, type CheckpointId, type ProcessId, processIdOf, type SessionId, sessionOf } from "./ids.ts";
 import { keys } from "./redis/keys.ts";
+import type { TraceContext } from "./tracing/trace-context.ts";
 
 /**
  * `queued` for a worker, `starting` its container, `ready`, `leaving` (its owner hands it over or back; calls wait),
@@ -99,6 +100,7 @@ export interface CallRecord extends CallSummary {
   detachAt: number;
   /** Which of its session's mutating calls it is, from 1; 0 for none. */
   mutation: number;
+  trace: TraceContext;
   outcome: Outcome | undefined;
   notice: string | undefined;
 }
@@ -208,6 +210,7 @@ const toCall = (id: CallId, h: Hash): CallRecord => ({
   epoch: Number(h.epoch ?? 0),
   detachAt: Number(h.detach_at),
   mutation: Number(h.mutation ?? 0),
+  trace: h.trace ?? "",
   outcome: h.outcome ? (JSON.parse(h.outcome) as Outcome) : undefined,
   notice: h.notice,
 });

@@ -1,4 +1,5 @@
 import type { CallId, SessionId } from "../../shared/ids.ts";
+import type { TraceContext } from "../../shared/tracing/trace-context.ts";
 
 /** Told of a call's progress while its client waits. */
 export interface ProgressSink {
@@ -16,6 +17,8 @@ export interface ProgressSink {
 /** Who calls, how they want to be told, and where their session is named when the arguments name none. */
 export interface Caller {
   principal: string;
+  /** Where the trace that this call belongs to comes from. */
+  trace?: TraceContext;
   /** `performance.now()` when the request came in: waits count from here. */
   receivedAt: number;
   /** Aborted when a 2026-era client goes away; 2025-era disconnects cancel nothing. */

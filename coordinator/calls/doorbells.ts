@@ -43,14 +43,14 @@ export class Doorbells implements Service {
 
   ringCall(
     owner: string,
-    bell: { sessionId: SessionId; callId: CallId; tool: string; epoch: number; ring: number },
+    bell: { sessionId: SessionId; callId: CallId; tool: string; epoch: number; ring: number; traceparent?: string },
   ): void {
-    const { sessionId, callId, tool, epoch, ring } = bell;
+    const { sessionId, callId, tool, epoch, ring, traceparent } = bell;
     const opts = { ...jobOptions, jobId: callJobId(callId, epoch, ring) };
     const queueName = callQueueOf(owner);
     const rings = this.#gathered.get(queueName) ?? [];
     this.#gathered.set(queueName, rings);
-    rings.push({ name: tool, data: { sessionId, callId, tool }, opts });
+    rings.push({ name: tool, data: { sessionId, callId, tool, ...(traceparent ? { traceparent } : {}) }, opts });
     if (rings.length >= MAX_GATHERED) void this.#ringGathered();
     else this.#timer ??= setTimeout(() => void this.#ringGathered(), GATHER_MS);
   }

@@ -100,7 +100,7 @@ export class LaneCalls {
   }
 
   async #open(args: Structured, caller: Caller, until: number): Promise<Started> {
-    return await this.deps.opener.open(caller.principal, args, until - performance.now());
+    return await this.deps.opener.open(caller.principal, args, until - performance.now(), caller.trace);
   }
 
   async #submit(tool: Tool, args: Structured, caller: Caller, until: number): Promise<Started> {
@@ -121,6 +121,7 @@ export class LaneCalls {
         args: rest,
         key,
         waitMs: until - performance.now(),
+        trace: caller.trace ?? "",
       });
     if ("process_id" in tool.input.shape && named === undefined) {
       const id = String(rest.process_id);

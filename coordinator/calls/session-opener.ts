@@ -15,6 +15,8 @@ import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
 import { defineScript } from "../../shared/redis/script-runner.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { inSpan } from "../../shared/tracing/in-span.ts";
+import type { TraceContext } from "../../shared/tracing/trace-context.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";
@@ -54,15 +56,22 @@ export class SessionOpener {
    * @param rawArgs `create_session` arguments, checked
    * @throws {ToolFailure} NO_CAPACITY when too many sessions wait; IDEMPOTENCY_CONFLICT for a key with other arguments
    */
-  async open(principal: string, rawArgs: Record<string, unknown>, waitMs: number): Promise<Opened> {
-    return await this.#open(principal, rawArgs, waitMs, undefined);
+  async open(
+    principal: string,
+    rawArgs: Record<string, unknown>,
+    waitMs: number,
+    parent: TraceContext = "",
+  ): Promise<Opened> {
+    return await inSpan("submit", { kind: "PRODUCER", parent, attributes: {} }, (trace) =>
+      this.#open(principal, rawArgs, { waitMs, trace }, undefined),
+    );
   }
 
   /** @param gone the session that the key stood for and that was closed since */
   async #open(
     principal: string,
     rawArgs: Record<string, unknown>,
-    waitMs: number,
+    asked: { waitMs: number; trace: TraceContext },
     gone: SessionId | undefined,
   ): Promise<Opened> {
     const { idempotency_key: key, ...args } = createSession.input.parse(rawArgs);
@@ -70,7 +79,7 @@ export class SessionOpener {
     this.deps.memory.admit();
     const sessionId = key ? await this.#heldBy(principal, key, argsHash, gone) : newSessionId();
     if (key && (await this.#records.session(sessionId)))
-      return await this.#earlier(principal, rawArgs, waitMs, sessionId);
+      return await this.#earlier(principal, rawArgs, asked, sessionId);
     const { redis, scripts, watcher } = this.deps;
     await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
     await watcher.listen(sessionId);
@@ -88,14 +97,14 @@ export class SessionOpener {
     const checkpoint = from_checkpoint ? await this.#pin(principal, from_checkpoint, sessionId) : "";
     const isNew = await scripts.open(
       sessionId,
-      { callId, args: JSON.stringify(args), waitMs, key: "", argsHash },
+      { callId, args: JSON.stringify(args), ...asked, key: "", argsHash },
       {
         ...{ principal, image, memory_mb, cpus, durability, network, checkpoint },
         idle_ms: idle_timeout_s * 1000,
         env: JSON.stringify(env),
       },
     );
-    if (!isNew) return await this.#earlier(principal, rawArgs, waitMs, sessionId);
+    if (!isNew) return await this.#earlier(principal, rawArgs, asked, sessionId);
     if ((await this.enqueue(sessionId, principal)) < 0) {
       await this.refuse(sessionId, principal, "Too many sessions wait for a worker already");
       if (key) await redis.del(keys.creationKey(principal, key));
@@ -172,12 +181,17 @@ export class SessionOpener {
   }
 
   /** The key's session stands already; where it was closed since, the key makes a new one. */
-  async #earlier(principal: string, args: Record<string, unknown>, waitMs: number, sid: SessionId): Promise<Opened> {
+  async #earlier(
+    principal: string,
+    args: Record<string, unknown>,
+    asked: { waitMs: number; trace: TraceContext },
+    sid: SessionId,
+  ): Promise<Opened> {
     const session = await this.#records.session(sid);
     if (session) {
       const ask = await this.deps.redis.hincrby(keys.call(sid, session.createCall), "asked", 1);
       return { sessionId: sid, callId: session.createCall, ask };
     }
-    return await this.#open(principal, args, waitMs, sid);
+    return await this.#open(principal, args, asked, sid);
   }
 }

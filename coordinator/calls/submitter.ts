@@ -4,6 +4,8 @@ import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, newCallId, type SessionId } from "../../shared/ids.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts, Submitted } from "../../shared/redis/session-scripts.ts";
+import { inSpan } from "../../shared/tracing/in-span.ts";
+import { carrierOf, type TraceContext } from "../../shared/tracing/trace-context.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";
@@ -26,6 +28,7 @@ export interface Submission {
   args: Record<string, unknown>;
   key: string | undefined;
   waitMs: number;
+  trace: TraceContext;
 }
 
 /** Writes a call's record and rings its owner. After it the call survives whatever happens to this process. */
@@ -48,7 +51,15 @@ export class Submitter {
    * @throws {ToolFailure} QUEUE_FULL, IDEMPOTENCY_CONFLICT
    */
   async submit(submission: Submission): Promise<Accepted | undefined> {
-    const { sessionId, principal, tool, args, key, waitMs } = submission;
+    const { sessionId, tool, trace: parent } = submission;
+    const attributes = { "codegen.session": sessionId, "gen_ai.tool.name": tool.name };
+    return await inSpan("submit", { kind: "PRODUCER", parent, attributes }, (trace) =>
+      this.#submit({ ...submission, trace }),
+    );
+  }
+
+  async #submit(submission: Submission): Promise<Accepted | undefined> {
+    const { sessionId, principal, tool, args, key, waitMs, trace } = submission;
     const { scripts, watcher, memory } = this.deps;
     memory.admit();
     await watcher.listen(sessionId);
@@ -65,6 +76,7 @@ export class Submitter {
       maxDepth: classOf(tool, args) === "control" ? MAX_CONTROLS : this.maxDepth,
       label: labelOf(tool, args),
       silent: this.deps.silentWorkers(),
+      trace,
     });
     return this.#admit(submitted, submission);
   }
@@ -78,7 +90,7 @@ export class Submitter {
     doorbells.ringCall(owner, { sessionId: sid, callId, tool, epoch: Number(epoch), ring });
   }
 
-  #admit(submitted: Submitted, { sessionId, tool, args, key }: Submission): Accepted | undefined {
+  #admit(submitted: Submitted, { sessionId, tool, args, key, trace }: Submission): Accepted | undefined {
     switch (submitted.kind) {
       case "gone":
         return undefined;
@@ -95,7 +107,7 @@ export class Submitter {
       case "queued": {
         const { callId, owner, epoch, ring } = submitted;
         if (owner && classOf(tool, args) === "lane") {
-          this.deps.doorbells.ringCall(owner, { sessionId, callId, tool: tool.name, epoch, ring });
+          this.deps.doorbells.ringCall(owner, { sessionId, callId, tool: tool.name, epoch, ring, ...carrierOf(trace) });
         }
         return { callId, ask: 1 };
       }

@@ -7,6 +7,7 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import type { CallId } from "../../shared/ids.ts";
+import { toTraceContext } from "../../shared/tracing/trace-context.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { FileResources } from "../artifacts/file-resources.ts";
 import type { Caller } from "../calls/caller.ts";
@@ -90,6 +91,7 @@ export const serve = (server: Server, tools: ToolService, context: RequestContex
     try {
       return await tools.call(tool, params.arguments, {
         principal,
+        trace: traceOf(ctx),
         receivedAt,
         mcpSession,
         progress,
@@ -106,4 +108,13 @@ export const serve = (server: Server, tools: ToolService, context: RequestContex
   };
   server.setRequestHandler("tools/call", call);
   return call;
+};
+
+/** A request says its trace in `_meta`, or its HTTP request does in headers. */
+const traceOf = ({ mcpReq: { _meta }, http }: ServerContext): string => {
+  const headers = http?.req?.headers;
+  return (
+    toTraceContext(_meta?.traceparent, _meta?.tracestate) ||
+    toTraceContext(headers?.get("traceparent"), headers?.get("tracestate"))
+  );
 };

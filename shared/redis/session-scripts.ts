@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import type { CallId, CheckpointId, SessionId } from "../ids.ts";
+import type { TraceContext } from "../tracing/trace-context.ts";
 import { keys } from "./keys.ts";
 import { defineScript } from "./script-runner.ts";
 
@@ -15,7 +16,14 @@ export type Submitted =
 export interface ReadyCall {
   callId: CallId;
   /** `mutation`: which of the session's mutating calls it is, from 1; 0 for none. `queuedMs`: how long it waited. */
-  start?: { tool: string; args: string; msUntilDetach: number; mutation: number; queuedMs: number };
+  start?: {
+    tool: string;
+    args: string;
+    msUntilDetach: number;
+    mutation: number;
+    queuedMs: number;
+    trace: TraceContext;
+  };
 }
 export interface Ready {
   calls: ReadyCall[];
@@ -65,19 +73,19 @@ export interface Offer {
 
 /** From what `submit` publishes. */
 export const parseOffer = (message: string): Offer => {
-  const [sid, epoch, id, tool, args, msUntilDetach, mutation, queuedMs] = JSON.parse(message) as [
+  const [sid, epoch, id, tool, args, msUntilDetach, mutation, queuedMs, trace = ""] = JSON.parse(message) as [
     ...[string, string, string],
-    ...[string, string, number, number, number],
+    ...[string, string, number, number, number, TraceContext?],
   ];
-  const start = { tool, args, msUntilDetach, mutation, queuedMs };
+  const start = { tool, args, msUntilDetach, mutation, queuedMs, trace };
   return { sessionId: sid as SessionId, epoch: Number(epoch), callId: id as CallId, start };
 };
 
-type RawReady = [[string, string?, string?, number?, number?, number?][], string[], string?];
+type RawReady = [[string, string?, string?, number?, number?, number?, TraceContext?][], string[], string?];
 const toReady = (raw: RawReady): Ready => ({
-  calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0, queuedMs = 0]) => ({
+  calls: raw[0].map(([id, tool, args, msUntilDetach = 0, mutation = 0, queuedMs = 0, trace = ""]) => ({
     callId: id as CallId,
-    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach, mutation, queuedMs } }),
+    ...(tool === undefined ? {} : { start: { tool, args: args ?? "{}", msUntilDetach, mutation, queuedMs, trace } }),
   })),
   cancels: raw[1] as CallId[],
 });
@@ -103,12 +111,12 @@ export class SessionScripts {
   /** @returns false when the session exists already */
   async open(
     sid: SessionId,
-    call: { callId: CallId; args: string; waitMs: number; key: string; argsHash: string },
+    call: { callId: CallId; args: string; waitMs: number; key: string; argsHash: string; trace?: TraceContext },
     fields: Record<string, string | number>,
   ): Promise<boolean> {
-    const { callId, args, waitMs, key, argsHash } = call;
+    const { callId, args, waitMs, key, argsHash, trace = "" } = call;
     const flat = Object.entries(fields).flat();
-    return (await this.#run("open")(keys.session(sid), callId, args, waitMs, key, argsHash, ...flat)) === 1;
+    return (await this.#run("open")(keys.session(sid), callId, args, waitMs, key, argsHash, trace, ...flat)) === 1;
   }
 
   async submit(
@@ -131,6 +139,7 @@ export class SessionScripts {
        * is the first of its lane and the worker listens.
        */
       silent?: readonly string[] | undefined;
+      trace?: TraceContext;
     },
   ): Promise<Submitted> {
     const raw = (await this.#run("submit")(
@@ -147,6 +156,7 @@ export class SessionScripts {
       call.maxDepth,
       call.label,
       call.silent?.join() ?? "*",
+      call.trace ?? "",
     )) as [Submitted["kind"], string?, string?, string?, number?];
     const [kind, id, owner, epoch, ring] = raw;
     if (kind === "full") return { kind, depth: Number(id) };

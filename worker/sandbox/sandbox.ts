@@ -10,6 +10,7 @@ import {
   StreamKind,
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
+import { inSpan, isInSpan } from "../../shared/tracing/in-span.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
 import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
@@ -386,7 +387,9 @@ export class Sandbox extends SandboxFiles {
   /** A request that went unanswered raises the question whether the agent lives at all. */
   protected override readonly request: AgentRequest = async (body, reply, timeoutMs, options) => {
     try {
-      return await this.#link.request(body, reply, timeoutMs, options);
+      const ask = () => this.#link.request(body, reply, timeoutMs, options);
+      if (!isInSpan()) return await ask(); // also for what no call asked for
+      return await inSpan(`sandbox ${body.case}`, { kind: "CLIENT", attributes: { "codegen.slot": this.slot } }, ask);
     } catch (error) {
       const isLost =
         error instanceof ToolFailure && (error.code === "OUTCOME_UNKNOWN" || error.code === "SANDBOX_UNAVAILABLE");

@@ -39,7 +39,7 @@ describe("ContainerProvider", () => {
     );
     const record = (await records.session(sid))!;
     const checkpoints = recovery.checkpointsOf(record, lease, workspace);
-    const rest = { executors: new Map(), mayStart: () => true, log: silentLog, onFenced: () => {} };
+    const rest = { executors: new Map(), mayStart: () => true, principal: "ann", log: silentLog, onFenced: () => {} };
     const session = new OwnedSession(
       { scripts, records, metrics: uncounted, ...rest },
       sid,

@@ -61,6 +61,7 @@ describe("OwnedSession", () => {
       executors,
       metrics: uncounted,
       mayStart: () => hasLease,
+      principal: "ann",
       log: silentLog,
       onFenced,
     };
@@ -164,7 +165,7 @@ describe("OwnedSession", () => {
     const callId = await submit();
     await session.ring();
     await done(callId);
-    const start = { tool: "write_file", args: '{"a":2}', msUntilDetach: 60_000, mutation: 1, queuedMs: 0 };
+    const start = { tool: "write_file", args: '{"a":2}', msUntilDetach: 60_000, mutation: 1, queuedMs: 0, trace: "" };
     session.take({ sessionId: sid, epoch: lease.epoch, callId, start });
     const late = await submit();
     session.take({ sessionId: sid, epoch: lease.epoch, callId: newCallId(sid), start }); // an older one, forgotten here

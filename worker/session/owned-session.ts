@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import { createSession, findTool } from "../../shared/catalog/index.ts";
@@ -14,6 +15,8 @@ import {
   type ReadyCall,
   type SessionScripts,
 } from "../../shared/redis/session-scripts.ts";
+import { failSpan, inSpan } from "../../shared/tracing/in-span.ts";
+import { type TraceContext, traceIdOf } from "../../shared/tracing/trace-context.ts";
 import type { SessionCheckpoints } from "../checkpoint/session-checkpoints.ts";
 import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -51,6 +54,7 @@ interface Running {
   abort: AbortController;
   detachTimer: NodeJS.Timeout | undefined;
   isDetached: boolean;
+  trace: TraceContext;
 }
 
 /**
@@ -82,6 +86,8 @@ export class OwnedSession {
       metrics: Pick<WorkerMetrics, "callStarted" | "callEnded">;
       /** False while our beat does not get through: others may soon take the session for lost. */
       mayStart: () => boolean;
+      /** Whose session it is. */
+      principal: string;
       log: Logger;
       onFenced: (session: OwnedSession) => void;
     },
@@ -215,17 +221,18 @@ export class OwnedSession {
     if (this.#isOver || !this.deps.mayStart()) return;
     if (!call || isFinalState(call.state)) this.#toTakeUp.delete(callId);
     if (call?.state !== "running" && call?.state !== "detached") return;
-    const { tool, args, detachAt, epoch, mutation, submittedAt, startedAt } = call;
+    const { tool, args, detachAt, epoch, mutation, submittedAt, startedAt, trace } = call;
     this.#toTakeUp.delete(callId);
     const queuedMs = Math.max(0, (startedAt ?? submittedAt) - submittedAt);
     const msUntilDetach = detachAt - Date.now();
     const isDetached = call.state === "detached";
-    this.#start(callId, { tool, args, msUntilDetach, mutation, queuedMs }, epoch < this.lease.epoch, isDetached);
+    const start = { tool, args, msUntilDetach, mutation, queuedMs, trace };
+    this.#start(callId, start, epoch < this.lease.epoch, isDetached);
   }
 
   #start(
     callId: CallId,
-    { tool, args, msUntilDetach, mutation, queuedMs }: NonNullable<ReadyCall["start"]>,
+    { tool, args, msUntilDetach, mutation, queuedMs, trace }: NonNullable<ReadyCall["start"]>,
     isOlder = false,
     isDetached = false,
   ): void {
@@ -234,15 +241,29 @@ export class OwnedSession {
     this.#started.add(callId);
     this.#mutation = Math.max(this.#mutation, mutation);
     const detachTimer = setTimeout(() => void this.#detach(callId), Math.max(0, msUntilDetach));
-    const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer, isDetached };
+    const running: Running = { tool, isOlder, abort: new AbortController(), detachTimer, isDetached, trace };
     if (!isOlder) this.deps.metrics.callStarted(queuedMs);
     this.#running.set(callId, running);
     this.checkpoints.callStarted(callId, mutation);
-    const log = this.deps.log.child({ session: this.id, call: callId, tool });
-    void this.#run(callId, args, running, log).catch((error: unknown) => this.#onScriptError(error));
+    const { principal } = this.deps;
+    const log = this.deps.log.child({ session: this.id, call: callId, principal, tool, ...traceIdOf(trace) });
+    const attributes = {
+      "codegen.session": this.id,
+      "codegen.call": callId,
+      "gen_ai.tool.name": tool,
+      "codegen.queued_ms": queuedMs,
+    };
+    inSpan(`run ${tool}`, { kind: "CONSUMER", parent: trace, attributes }, (_, span) =>
+      this.#run(callId, args, running, { log, span }),
+    ).catch((error: unknown) => this.#onScriptError(error));
   }
 
-  async #run(callId: CallId, args: string, running: Running, log: Logger): Promise<void> {
+  async #run(
+    callId: CallId,
+    args: string,
+    running: Running,
+    { log, span }: { log: Logger; span: Span },
+  ): Promise<void> {
     const startedAt = performance.now();
     const executed = await this.#execute(callId, args, running, log);
     if (this.#isOver) return;
@@ -250,6 +271,7 @@ export class OwnedSession {
     clearTimeout(running.detachTimer);
     if (this.#isOver) return;
     const failure = "failure" in outcome ? outcome.failure : undefined;
+    if (failure) failSpan(span, failure.code);
     const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);

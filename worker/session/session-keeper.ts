@@ -221,7 +221,8 @@ export class SessionKeeper extends PeriodicService {
     const workspace = new SessionWorkspace({ scripts, metrics, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
     const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
-    const deps = { scripts, records, executors, metrics, mayStart, log, onFenced };
+    const { principal } = record;
+    const deps = { scripts, records, executors, metrics, mayStart, principal, log, onFenced };
     const session = new OwnedSession(deps, record.id, lease, workspace, checkpoints);
     return session;
   }

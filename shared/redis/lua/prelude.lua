@@ -66,7 +66,7 @@ local function begin_process(id, t, epoch)
 end
 
 local function start_call(id, key, t, epoch, out)
-  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class', 'submitted_at')
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class', 'submitted_at', 'trace')
   local mutation = 0
   if c[4] == '1' and c[5] == 'lane' and c[1] ~= 'create_session' then
     redis.call('HSET', S, 'used', 1)
@@ -75,7 +75,7 @@ local function start_call(id, key, t, epoch, out)
   end
   redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
   if c[1] == 'run_command' then begin_process(id, t, epoch) end -- the others say when theirs starts
-  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t) }
+  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t), c[7] or '' }
 end
 
 -- Starts a call at the head of its lane for an owner that listens, who so need not ask first. A message that is lost all
@@ -88,7 +88,7 @@ local function offer(id, t, owner, epoch)
   if redis.call('HSTRLEN', key, 'args') > OFFERED_MAX then return false end
   start_call(id, key, t, epoch, out)
   local c = out[1]
-  redis.call('PUBLISH', channel, cjson.encode({ string.sub(S, 5, -2), epoch, id, c[2], c[3], c[4], c[5], c[6] }))
+  redis.call('PUBLISH', channel, cjson.encode({ string.sub(S, 5, -2), epoch, id, c[2], c[3], c[4], c[5], c[6], c[7] }))
   return true
 end
 

@@ -1,9 +1,9 @@
 -- Records a call and says whom to ring. ARGV: call id, principal, tool, class, mutates, arguments, arguments' hash,
 -- idempotency key, ms until its waiter gives up, the most calls a session may hold, what lists show of it, the
--- workers that must not be told to start it at once, "*" for all
+-- workers that must not be told to start it at once, "*" for all, where its trace comes from
 -- Returns {kind, ...}: gone | conflict | full, depth | attached, id, ask | queued, id, owner, epoch, ring
 -- `ask` counts the requests that asked for the call, from 1; `leave` tells of one that goes away.
-local id, principal, tool, class, mutates, args, hash, key, wait, limit, label, silent = unpack(ARGV)
+local id, principal, tool, class, mutates, args, hash, key, wait, limit, label, silent, trace = unpack(ARGV)
 local session = redis.call('HMGET', S, 'principal', 'state', 'owner', 'epoch', 'idle_ms')
 if session[1] ~= principal or session[2] == 'closing' or session[2] == 'closed' then return { 'gone' } end
 local t = now()
@@ -25,6 +25,7 @@ if depth >= tonumber(limit) then return { 'full', depth } end
 if key ~= '' then redis.call('HSET', S .. ':keys', key, id) end
 redis.call('HSET', call_key(id), 'tool', tool, 'class', class, 'mutates', mutates, 'args', args, 'args_hash', hash,
   'key', key, 'label', label, 'state', 'queued', 'asked', 1, 'submitted_at', t, 'detach_at', t + wait)
+if trace ~= '' then redis.call('HSET', call_key(id), 'trace', trace) end
 redis.call('RPUSH', list, id)
 redis.call('ZADD', S .. ':calls', t, id)
 redis.call('ZREMRANGEBYRANK', S .. ':calls', 0, -1001)
