@@ -39,6 +39,8 @@ const Env = CommonEnv.extend({
   OIDC_PRINCIPAL_CLAIM: z.string().min(1).default("sub"),
   /** Without tokens, everybody who reaches the address may run code: only by this name is that let happen beyond loopback. */
   ALLOW_ANONYMOUS_PUBLIC: z.stringbool().default(false),
+  /** JSON: what principals may have. */
+  QUOTAS_FILE: z.string().default(""),
   /** Certificate chain and key in PEM: with them the server speaks TLS. */
   TLS_CERT_FILE: z.string().default(""),
   TLS_KEY_FILE: z.string().default(""),

@@ -46,6 +46,7 @@ import { SseInbox } from "./mcp/sse/sse-inbox.ts";
 import { SseLeg } from "./mcp/sse/sse-leg.ts";
 import { StreamResumer } from "./mcp/stream-resumer.ts";
 import { CoordinatorMetrics } from "./metrics.ts";
+import { Quotas } from "./quotas/quotas.ts";
 import { RecordSweeper } from "./record-sweeper.ts";
 import { TlsFiles } from "./tls-files.ts";
 import { ToolRunner } from "./tool-runner.ts";
@@ -67,6 +68,7 @@ export class Coordinator implements Service {
   readonly #metricsServer: MetricsServer;
   readonly #tls: TlsFiles | undefined;
   readonly #authenticator: Authenticator;
+  readonly #quotas: Quotas;
   readonly #services: Service[];
   readonly #mcp: McpEndpoint;
   readonly #lane: LaneCalls;
@@ -105,19 +107,21 @@ export class Coordinator implements Service {
       liveWorkers: countWorkers,
       redisMemory: () => memory.usedShare,
     });
+    const quotas = new Quotas({ redis, records, log }, config.QUOTAS_FILE);
+    this.#quotas = quotas;
     const opener = new SessionOpener(
-      { redis, scripts, placement, watcher, doorbells, memory, metrics },
+      { redis, scripts, placement, watcher, doorbells, memory, quotas, metrics },
       config.MAX_WAITING_SESSIONS,
     );
     const resolver = new SessionResolver({ redis, records, opener });
     const reaper = new WorkerReaper({ redis, queueRedis, scripts, opener, metrics, log }, config.LEASE_MS);
     const silentWorkers = (): readonly string[] | undefined => reaper.silentWorkers;
     const submitter = new Submitter(
-      { redis, scripts, watcher, doorbells, memory, silentWorkers },
+      { redis, scripts, watcher, doorbells, memory, quotas, silentWorkers },
       config.MAX_LANE_DEPTH,
     );
     const waiter = new CallWaiter({ watcher, records });
-    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts }, config.REATTACH_MS);
+    this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts, quotas }, config.REATTACH_MS);
 
     const isStoreThere = (): boolean => redis.status === "ready";
     const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter });
@@ -155,7 +159,7 @@ export class Coordinator implements Service {
     this.#mcp = new McpEndpoint({ createServer, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
-    this.#services = [watcher, doorbells, memory, keeper, reaper, sweeper, bus, inbox];
+    this.#services = [watcher, doorbells, memory, quotas, keeper, reaper, sweeper, bus, inbox];
 
     const evicts = (): boolean => memory.evicts;
     const transfers = new Transfers();
@@ -193,12 +197,13 @@ export class Coordinator implements Service {
 
   /**
    * Resolves when it listens. Waits for Redis in the background; calls are refused until it is there.
-   * @throws {ConfigError} when the files of tokens or of the certificate are no good
+   * @throws {ConfigError} when the files of tokens, quotas or the certificate are no good
    */
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
     await this.#authenticator.start();
+    await this.#quotas.load();
     await this.#tls?.start();
     this.#server.listen(this.config.PORT, this.config.HOST);
     await once(this.#server, "listening");

@@ -45,20 +45,24 @@ export interface FailureRecord {
   retryable: boolean;
   /** What to do next, in one sentence. */
   hint?: string;
+  /** When repeating it may help, where that is known. */
+  retry_after_ms?: number;
 }
 
 /** A tool failed in a way its caller is told. Callers read `code`, never `message`; `hint` says the way out. */
 export class ToolFailure extends Error {
   override readonly name = "ToolFailure";
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly code: FailureCode,
     message: string,
-    options?: ErrorOptions & { hint?: string },
+    options?: ErrorOptions & { hint?: string; retryAfterMs?: number },
   ) {
     super(message, options);
     this.hint = options?.hint;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get isRetryable(): boolean {
@@ -66,8 +70,9 @@ export class ToolFailure extends Error {
   }
 
   toRecord(): FailureRecord {
-    const { code, message, hint } = this;
-    return { code, message, retryable: this.isRetryable, ...(hint ? { hint } : {}) };
+    const { code, message, hint, retryAfterMs } = this;
+    const when = retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs };
+    return { code, message, retryable: this.isRetryable, ...(hint ? { hint } : {}), ...when };
   }
 }
 

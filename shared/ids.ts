@@ -23,8 +23,9 @@ export const callIdOf = (processId: ProcessId): CallId => `call_${processId.slic
 /** Unlike a session's, a worker incarnation's id is no secret; it is short because it stands in every job id. */
 export const newIncarnationId = (): string => `w_${randomText(10)}`;
 
-const SESSION = /^ses_[0-9a-z]{26}$/;
-const OF_SESSION = /^(?:call|proc|ckpt)_([0-9a-z]{26})_[0-9a-z]{8}$/;
+// Those that 0.2 made have 16 characters, and may be there still.
+const SESSION = /^ses_(?:[0-9a-z]{26}|[0-9a-z]{16})$/;
+const OF_SESSION = /^(?:call|proc|ckpt)_([0-9a-z]{26}|[0-9a-z]{16})_[0-9a-z]{8}$/;
 export const isSessionId = (text: string): text is SessionId => SESSION.test(text);
 export const isCallId = (text: string): text is CallId => text.startsWith("call_") && OF_SESSION.test(text);
 export const isProcessId = (text: string): text is ProcessId => text.startsWith("proc_") && OF_SESSION.test(text);

@@ -12,6 +12,13 @@ describe("Ids", () => {
     expect(characters.size, "all of the alphabet is used").to.equal(32);
   });
 
+  it("of 0.2 are sessions still", () => {
+    const sid = `ses_${randomText(16)}` as const;
+    expect(isSessionId(sid)).to.equal(true);
+    expect(sessionOf(newCallId(sid))).to.equal(sid);
+    expect(isSessionId(`ses_${randomText(20)}`)).to.equal(false);
+  });
+
   it("of a call name its session", () => {
     const sid = newSessionId();
     const call = newCallId(sid);

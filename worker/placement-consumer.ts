@@ -74,7 +74,7 @@ export class PlacementConsumer implements Service {
   /** Puts a session in line for another worker, before new ones and however many wait: it was somebody's before. */
   async giveBack(sid: SessionId, principal: string): Promise<void> {
     const { redis, placement } = this.deps;
-    await placement.enqueue(sid, principal, 0, true);
+    await placement.enqueue(sid, principal, 0, { isReturning: true });
     const queue = new Queue<Doorbell>(PLACE_QUEUE, { ...queueOptions, connection: redis });
     await queue.add("place", {}, jobOptions);
     await queue.close();

@@ -41,6 +41,7 @@ import { SandboxPool } from "./sandbox/sandbox-pool.ts";
 import { readSeccompProfile } from "./sandbox/seccomp-profile.ts";
 import { ContainerProvider } from "./session/container-provider.ts";
 import { ContainerRemoval } from "./session/container-removal.ts";
+import { CpuAccounts } from "./session/cpu-accounts.ts";
 import type { Executor } from "./session/owned-session.ts";
 import { SessionKeeper } from "./session/session-keeper.ts";
 import { OrphanSweeper } from "./sweeper/orphan-sweeper.ts";
@@ -170,9 +171,10 @@ export class Worker implements Service {
     const beats = new Beats({ redis, load, isAvailable, onBeat, log }, beatOptions);
     this.#beats = beats;
     const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
-    const removal = new ContainerRemoval(log);
+    const accounts = new CpuAccounts(redis, log);
+    const removal = new ContainerRemoval(accounts, log);
     const egressEnvironment = (): Promise<Record<string, string>> => packages.environment();
-    const providing = { redis, scripts, beats, pool, recovery, removal, egressEnvironment, log };
+    const providing = { redis, scripts, beats, pool, recovery, removal, accounts, egressEnvironment, log };
     const containers = new ContainerProvider(providing, facts);
     const keeping = {
       redis,
@@ -272,6 +274,7 @@ export class Worker implements Service {
       pool,
       beats,
       guard,
+      accounts,
       keeper,
       calls,
       this.#placement,

@@ -3,6 +3,7 @@ import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, isProcessId, processIdOf, type SessionId, sessionOf } from "../../shared/ids.ts";
 import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Quotas } from "../quotas/quotas.ts";
 import type { CallEnd, CallWaiter } from "./call-waiter.ts";
 import type { Caller } from "./caller.ts";
 import type { OutputPosition } from "./output-follower.ts";
@@ -39,6 +40,7 @@ export class LaneCalls {
       waiter: CallWaiter;
       records: Records;
       scripts: SessionScripts;
+      quotas: Quotas;
     },
     /** A 2026-era client that left gets this long to repeat a call with the same key before the call is cancelled. */
     private readonly reattachMs: number,
@@ -62,6 +64,7 @@ export class LaneCalls {
         : await this.#submit(tool, args, caller, until);
     caller.onSubmitted?.(started.sessionId, started.callId);
     const end = await this.#wait(tool, started, args, caller, until);
+    if (end) this.deps.quotas.ended(caller.principal, started.callId);
     const own = started.notice ? { notice: started.notice } : {};
     if (!end) return { ...own, ...(await this.#unfinished(started)) };
     const isReplayed = started.ask > 1 && (await this.#areEffectsLost(started));
@@ -99,7 +102,9 @@ export class LaneCalls {
     return session.state === "queued" && (await this.deps.opener.release(session));
   }
 
+  /** What it opens has a quota of its own, so that the call holds no place among the open ones. */
   async #open(args: Structured, caller: Caller, until: number): Promise<Started> {
+    await this.deps.quotas.admitCall(caller.principal, createSession);
     return await this.deps.opener.open(caller.principal, args, until - performance.now(), caller.trace);
   }
 

@@ -26,7 +26,8 @@ describe("PlacementKeeper", () => {
     placement = new Placement(server.redis);
     refused = [];
     const opener = {
-      enqueue: (sid: SessionId, principal: string, epoch: number) => placement.enqueue(sid, principal, 100, epoch > 0),
+      enqueue: (sid: SessionId, principal: string, epoch: number) =>
+        placement.enqueue(sid, principal, 100, { isReturning: epoch > 0 }),
       refuse: async (sid: SessionId) => void refused.push(sid),
     } as unknown as SessionOpener;
     const doorbells = { ringPlacement: () => {} } as unknown as Doorbells;
@@ -36,7 +37,7 @@ describe("PlacementKeeper", () => {
   const waits = async (epoch: number, expiresAt: number): Promise<SessionId> => {
     const sid = newSessionId();
     await server.redis.hset(keys.session(sid), { principal: "ann", epoch, state: "queued", expires_at: expiresAt });
-    await placement.enqueue(sid, "ann", 100, epoch > 0);
+    await placement.enqueue(sid, "ann", 100, { isReturning: epoch > 0 });
     return sid;
   };
 

@@ -17,6 +17,7 @@ import { defineScript } from "../../shared/redis/script-runner.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { inSpan } from "../../shared/tracing/in-span.ts";
 import type { TraceContext } from "../../shared/tracing/trace-context.ts";
+import type { Quotas } from "../quotas/quotas.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";
@@ -44,6 +45,7 @@ export class SessionOpener {
       watcher: CallWatcher;
       doorbells: Doorbells;
       memory: MemoryGuard;
+      quotas: Quotas;
       metrics: { placementRefused(): void };
     },
     private readonly maxWaiting: number,
@@ -54,7 +56,7 @@ export class SessionOpener {
 
   /**
    * @param rawArgs `create_session` arguments, checked
-   * @throws {ToolFailure} NO_CAPACITY when too many sessions wait; IDEMPOTENCY_CONFLICT for a key with other arguments
+   * @throws {ToolFailure} QUOTA_EXCEEDED; NO_CAPACITY when too many sessions wait; IDEMPOTENCY_CONFLICT for a key with other arguments
    */
   async open(
     principal: string,
@@ -80,8 +82,13 @@ export class SessionOpener {
     const sessionId = key ? await this.#heldBy(principal, key, argsHash, gone) : newSessionId();
     if (key && (await this.#records.session(sessionId)))
       return await this.#earlier(principal, rawArgs, asked, sessionId);
-    const { redis, scripts, watcher } = this.deps;
-    await redis.zadd(keys.principalSessions(principal), Date.now(), sessionId);
+    const { redis, scripts, watcher, quotas } = this.deps;
+    try {
+      await quotas.admitSession(principal, sessionId);
+    } catch (error) {
+      if (key) await redis.del(keys.creationKey(principal, key));
+      throw error;
+    }
     await watcher.listen(sessionId);
     const callId = newCallId(sessionId);
     const {
@@ -125,7 +132,10 @@ export class SessionOpener {
 
   /** @param epoch above 0 where it had a worker before @returns the position in the line, 0 when a worker has the session, -1 when the line is full */
   async enqueue(sid: SessionId, principal: string, epoch = 0): Promise<number> {
-    const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting, epoch > 0);
+    const position = await this.deps.placement.enqueue(sid, principal, this.maxWaiting, {
+      isReturning: epoch > 0,
+      weight: this.deps.quotas.weightOf(principal),
+    });
     if (position > 0) this.deps.doorbells.ringPlacement();
     return position;
   }

@@ -6,6 +6,7 @@ import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts, Submitted } from "../../shared/redis/session-scripts.ts";
 import { inSpan } from "../../shared/tracing/in-span.ts";
 import { carrierOf, type TraceContext } from "../../shared/tracing/trace-context.ts";
+import type { Quotas } from "../quotas/quotas.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { Doorbells } from "./doorbells.ts";
@@ -40,6 +41,7 @@ export class Submitter {
       watcher: CallWatcher;
       doorbells: Doorbells;
       memory: MemoryGuard;
+      quotas: Quotas;
       /** Workers that may be dead; undefined while nobody knows. */
       silentWorkers: () => readonly string[] | undefined;
     },
@@ -48,7 +50,7 @@ export class Submitter {
 
   /**
    * @returns the call, new or the earlier one of the same key; undefined when the session is gone
-   * @throws {ToolFailure} QUEUE_FULL, IDEMPOTENCY_CONFLICT
+   * @throws {ToolFailure} QUEUE_FULL, QUOTA_EXCEEDED, IDEMPOTENCY_CONFLICT
    */
   async submit(submission: Submission): Promise<Accepted | undefined> {
     const { sessionId, tool, trace: parent } = submission;
@@ -60,11 +62,14 @@ export class Submitter {
 
   async #submit(submission: Submission): Promise<Accepted | undefined> {
     const { sessionId, principal, tool, args, key, waitMs, trace } = submission;
-    const { scripts, watcher, memory } = this.deps;
+    const { scripts, watcher, memory, quotas } = this.deps;
     memory.admit();
-    await watcher.listen(sessionId);
+    const callId = newCallId(sessionId);
+    // Whoever is at their limit must still be able to kill and close.
+    const isAdmitted = classOf(tool, args) === "lane" && quotas.admitCall(principal, tool, callId);
+    await Promise.all([isAdmitted, watcher.listen(sessionId)]);
     const submitted = await scripts.submit(sessionId, {
-      callId: newCallId(sessionId),
+      callId,
       principal,
       tool: tool.name,
       class: classOf(tool, args),
@@ -78,6 +83,7 @@ export class Submitter {
       silent: this.deps.silentWorkers(),
       trace,
     });
+    if (submitted.kind !== "queued") quotas.withdraw(principal, callId);
     return this.#admit(submitted, submission);
   }
 

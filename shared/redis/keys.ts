@@ -35,7 +35,7 @@ export const keys = {
   wake: (incarnation: string) => `cg:wake:${incarnation}`,
   /** Channel of calls that began as they were submitted, see `Offer`. */
   offer: (incarnation: string) => `cg:offer:${incarnation}`,
-  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:returning`, `:turns`, `:turn`, `:taken`, `:load`, `:beats`, `:seq`. */
+  /** The one slot of placement: `:waiting`, `:q:<principal>`, `:returning`, `:turns`, `:turn`, `:served`, `:weights`, `:taken`, `:load`, `:beats`, `:seq`. */
   place: "cg:{place}",
   /** String: whose Redis this is, see `StoreIdentity`. */
   store: "cg:store",
@@ -57,6 +57,10 @@ export const keys = {
   checkpointSweep: "cg:checkpoints:sweep",
   /** Hash; `session` is the one that calls of this principal get which name none. */
   principal: (principal: string) => `cg:principal:${principal}`,
+  /** The prefix of what its quotas count, in one hash slot: `:calls`, `:rate`, `:cpu:<hour>`. */
+  quota: (principal: string) => `cg:{p:${principal}}`,
+  /** String, there while some quota asks workers to count cpu time. */
+  cpuCounted: "cg:cpu-counted",
   /** `create_session`'s idempotency key → session id and arguments' hash, 24 h. */
   creationKey: (principal: string, key: string) => `cg:principal:${principal}:key:${key}`,
   /** Hash of a 2025-era `Mcp-Session-Id`: principal, bound session. */

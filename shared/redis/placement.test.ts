@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { useRedis } from "../../test/support/use-redis.ts";
 import { newSessionId, type SessionId } from "../ids.ts";
+import { keys } from "./keys.ts";
 import { Placement } from "./placement.ts";
 
 const LIMIT = 100;
@@ -29,6 +30,35 @@ describe("Placement", () => {
     expect([await take(), await take(), await take(), await take()]).to.deep.equal([b1, a2, a3, "none"]);
   });
 
+  it("gives a principal as many turns as its weight says, while others wait", async () => {
+    const enqueueOf = (principal: string, weight: number) =>
+      placement.enqueue(newSessionId(), principal, LIMIT, { weight });
+    for (let i = 0; i < 12; i++) {
+      await enqueueOf("a", 1);
+      await enqueueOf("b", 3);
+      await enqueueOf("c", 0.5);
+    }
+    const takenOf: Record<string, number> = { a: 0, b: 0, c: 0 };
+    for (let i = 0; i < 9; i++) {
+      const before = await Promise.all(["a", "b", "c"].map((name) => server.redis.llen(`${keys.place}:q:${name}`)));
+      await take();
+      const after = await Promise.all(["a", "b", "c"].map((name) => server.redis.llen(`${keys.place}:q:${name}`)));
+      for (const [j, name] of ["a", "b", "c"].entries()) takenOf[name]! += before[j]! - after[j]!;
+    }
+    expect(takenOf).to.deep.equal({ a: 2, b: 6, c: 1 });
+  });
+
+  it("lets nobody come first again by asking for one session after another", async () => {
+    const a = [await enqueue("a"), await enqueue("a"), await enqueue("a")];
+    const taken: unknown[] = [];
+    for (let i = 0; i < 6; i++) {
+      if (i < 3) await enqueue("b"); // alone in its part of the line each time
+      taken.push(await take());
+    }
+    const places = a.map((sid) => taken.indexOf(sid));
+    expect(places, "every second turn at least").to.satisfy(([x, y, z]: number[]) => x! <= 1 && y! <= 3 && z! <= 5);
+  });
+
   it("tells positions, and refuses what is too much", async () => {
     const first = newSessionId();
     expect(await placement.enqueue(first, "a", 2)).to.equal(1);
@@ -47,9 +77,9 @@ describe("Placement", () => {
   it("takes what lost its worker before anything new, whoever's it is, though the line is full", async () => {
     const [a1, a2] = [await enqueue("a"), await enqueue("a")];
     const [back1, back2] = [newSessionId(), newSessionId()];
-    expect(await placement.enqueue(back1, "b", 1, true)).to.equal(3);
-    expect(await placement.enqueue(back2, "b", 1, true)).to.equal(4);
-    expect(await placement.enqueue(back2, "b", 1, true), "again").to.equal(4);
+    expect(await placement.enqueue(back1, "b", 1, { isReturning: true })).to.equal(3);
+    expect(await placement.enqueue(back2, "b", 1, { isReturning: true })).to.equal(4);
+    expect(await placement.enqueue(back2, "b", 1, { isReturning: true }), "again").to.equal(4);
     const order: unknown[] = [];
     for (let i = 0; i < 4; i++) {
       const taken = await placement.take("w_one", 0, 0.1, 9_000);

@@ -12,7 +12,7 @@ export type Taken =
   | { kind: "yield"; stillWaiting: number }
   | { kind: "none" };
 
-/** Which sessions wait for a worker, principals in turn. Lives in one hash slot; a repeated script does no harm: what was taken twice and not claimed is found stale. */
+/** Which sessions wait for a worker, principals in turn, by their weights. Lives in one hash slot; a repeated script does no harm: what was taken twice and not claimed is found stale. */
 export class Placement {
   readonly #enqueue;
   readonly #take;
@@ -29,11 +29,17 @@ export class Placement {
   }
 
   /**
-   * @param isReturning it had a worker before, and lost it: it comes before new ones, and is never too many
+   * @param how `isReturning`: it had a worker before, and lost it: it comes before new ones, and is never too many;
+   * `weight`: the principal's turns against others' 1
    * @returns the position from 1; 0 when a worker has taken the session; -1 when `limit` sessions wait already
    */
-  async enqueue(sid: SessionId, principal: string, limit: number, isReturning = false): Promise<number> {
-    const args = [sid, principal, limit, FORGET_TAKEN_MS, isReturning ? 1 : 0];
+  async enqueue(
+    sid: SessionId,
+    principal: string,
+    limit: number,
+    { isReturning = false, weight = 1 }: { isReturning?: boolean; weight?: number } = {},
+  ): Promise<number> {
+    const args = [sid, principal, limit, FORGET_TAKEN_MS, isReturning ? 1 : 0, weight];
     return (await this.#enqueue(keys.place, ...args)) as number;
   }
 

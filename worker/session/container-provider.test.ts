@@ -13,6 +13,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { VOUCHED_FOR_EVER } from "../sandbox/vouch.ts";
 import { ContainerProvider } from "./container-provider.ts";
 import { ContainerRemoval } from "./container-removal.ts";
+import { CpuAccounts } from "./cpu-accounts.ts";
 import { OwnedSession } from "./owned-session.ts";
 import { SessionWorkspace } from "./session-workspace.ts";
 
@@ -53,8 +54,9 @@ describe("ContainerProvider", () => {
       await spoil(sandbox, ++count);
       return sandbox;
     };
-    const removal = new ContainerRemoval(silentLog);
-    const deps = { redis, scripts, beats: { vouch: VOUCHED_FOR_EVER }, pool: { take }, recovery, removal };
+    const accounts = new CpuAccounts(redis, silentLog);
+    const removal = new ContainerRemoval(accounts, silentLog);
+    const deps = { redis, scripts, beats: { vouch: VOUCHED_FOR_EVER }, pool: { take }, recovery, removal, accounts };
     const options = { defaultImage: "", network: "none", diskMb: 64, pids: 64 };
     const provider = new ContainerProvider({ ...deps, egressEnvironment: async () => ({}), log: silentLog }, options);
     return { sid, session, provide: () => provider.provide(record, session, () => true) };

@@ -12,6 +12,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxKind } from "../sandbox/sandbox-host.ts";
 import type { SandboxPool } from "../sandbox/sandbox-pool.ts";
 import type { ContainerRemoval } from "./container-removal.ts";
+import type { CpuAccounts } from "./cpu-accounts.ts";
 import type { OwnedSession } from "./owned-session.ts";
 import { fillWindows } from "./recorded-output.ts";
 import type { SessionWorkspace } from "./session-workspace.ts";
@@ -34,6 +35,7 @@ export class ContainerProvider {
       pool: Pick<SandboxPool, "take">;
       recovery: Recovery;
       removal: ContainerRemoval;
+      accounts: Pick<CpuAccounts, "open">;
       /** What sessions with egress get in their environment, under their own settings. */
       egressEnvironment: () => Promise<Record<string, string>>;
       log: Logger;
@@ -68,6 +70,7 @@ export class ContainerProvider {
       void removal.remove(sandbox);
       throw error;
     }
+    this.deps.accounts.open(sandbox, record.principal);
     session.workspace.provide(sandbox);
   }
 
@@ -92,6 +95,7 @@ export class ContainerProvider {
     const unknown = await sandbox.resume({ ...claim, agentBoot, processes });
     for (const id of unknown as ProcessId[])
       workspace.disown(id, (await this.#records.callState(sid, callIdOf(id))) === "running");
+    this.deps.accounts.open(sandbox, record.principal);
     await scripts.ready(sid, lease, { agent_boot: sandbox.agentBoot });
     return detached;
   }

@@ -1,15 +1,21 @@
 import type { Logger } from "pino";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { CpuAccounts } from "./cpu-accounts.ts";
 
 /** Removes sessions' containers. What cannot be removed now is kept in mind and tried again. */
 export class ContainerRemoval {
   readonly #unremoved = new Set<Sandbox>();
 
-  constructor(private readonly log: Logger) {}
+  constructor(
+    /** What is told of a container before it goes. */
+    private readonly accounts: Pick<CpuAccounts, "close">,
+    private readonly log: Logger,
+  ) {}
 
   /** Never rejects. */
   async remove(sandbox: Sandbox | undefined): Promise<void> {
     if (!sandbox) return;
+    await this.accounts.close(sandbox);
     try {
       await sandbox.remove();
       this.#unremoved.delete(sandbox);

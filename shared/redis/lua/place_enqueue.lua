@@ -1,11 +1,11 @@
 -- Placement, all in one hash slot. KEYS[1]: its prefix. ARGV: session, principal, the most that may wait, ms after which
 -- a session that a worker took and never claimed counts as waiting again, 1 for a session that had a worker before: it
--- comes before all new ones, whoever's it is and however long the line
+-- comes before all new ones, whoever's it is and however long the line; the principal's weight: its turns against others' 1
 -- A full line still takes one session of each principal that has none in it, up to twice the most: whoever fills the line
 -- keeps nobody else out.
 -- Returns the session's position from 1, 0 when a worker has taken it, -1 when too many wait. Safe to repeat.
 local P = KEYS[1]
-local sid, principal, limit, forget, returns = unpack(ARGV)
+local sid, principal, limit, forget, returns, weight = unpack(ARGV)
 local time = redis.call('TIME')
 local t = time[1] * 1000 + math.floor(time[2] / 1000)
 local rank = redis.call('ZRANK', P .. ':waiting', sid)
@@ -23,6 +23,9 @@ if returns == '1' then
   return redis.call('ZRANK', P .. ':waiting', sid) + 1
 end
 redis.call('RPUSH', P .. ':q:' .. principal, sid)
+if weight == '1' then redis.call('HDEL', P .. ':weights', principal) else redis.call('HSET', P .. ':weights', principal, weight) end
+-- Whoever comes anew stands at the present turn, but does not come before its next one if it was served of late.
 local turn = tonumber(redis.call('GET', P .. ':turn') or 0)
-redis.call('ZADD', P .. ':turns', 'NX', turn - 0.5, principal)
+local own = tonumber(redis.call('ZSCORE', P .. ':served', principal) or turn)
+redis.call('ZADD', P .. ':turns', 'NX', math.max(turn, own), principal)
 return redis.call('ZRANK', P .. ':waiting', sid) + 1

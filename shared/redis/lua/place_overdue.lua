@@ -8,7 +8,10 @@ for _, sid in ipairs(overdue) do
   if redis.call('LREM', P .. ':returning', 1, sid) == 0 then
     for _, principal in ipairs(redis.call('ZRANGE', P .. ':turns', 0, -1)) do
       redis.call('LREM', P .. ':q:' .. principal, 1, sid)
-      if redis.call('EXISTS', P .. ':q:' .. principal) == 0 then redis.call('ZREM', P .. ':turns', principal) end
+      if redis.call('EXISTS', P .. ':q:' .. principal) == 0 then
+        redis.call('ZREM', P .. ':turns', principal)
+        redis.call('HDEL', P .. ':weights', principal)
+      end
     end
   end
 end

@@ -27,15 +27,21 @@ while redis.call('LLEN', P .. ':returning') > 0 do
   if taken then return taken end
 end
 while true do
-  local principal = redis.call('ZRANGE', P .. ':turns', 0, 0)[1]
+  local first = redis.call('ZRANGE', P .. ':turns', 0, 0, 'WITHSCORES')
+  local principal, turn = first[1], tonumber(first[2])
   if not principal then return { '', 'none', 0 } end
   local queue = P .. ':q:' .. principal
-  local sid = redis.call('LPOP', queue)
-  if redis.call('LLEN', queue) == 0 then
-    redis.call('ZREM', P .. ':turns', principal)
-  else
-    redis.call('ZADD', P .. ':turns', redis.call('INCR', P .. ':turn'), principal)
+  local taken = take(redis.call('LPOP', queue))
+  if taken then
+    redis.call('SET', P .. ':turn', turn)
+    redis.call('ZREMRANGEBYSCORE', P .. ':served', '-inf', turn) -- says no more than the present turn does
+    local weight = redis.call('HGET', P .. ':weights', principal) or 1
+    redis.call('ZADD', P .. ':turns', turn + 1 / weight, principal)
   end
-  local taken = take(sid)
+  if redis.call('LLEN', queue) == 0 then
+    redis.call('ZADD', P .. ':served', redis.call('ZSCORE', P .. ':turns', principal), principal)
+    redis.call('ZREM', P .. ':turns', principal)
+    redis.call('HDEL', P .. ':weights', principal)
+  end
   if taken then return taken end
 end
