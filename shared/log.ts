@@ -52,6 +52,6 @@ export const changeLevelBySignal = (log: Logger): void => {
   process.on("SIGUSR2", () => {
     at = (at + 1) % levels.length;
     log.level = levels[at] ?? "info";
-    log.info({ level: log.level }, "log level changed");
+    log.info({ to: log.level }, "log level changed");
   });
 };

@@ -133,7 +133,8 @@ describe("Traces and logs", function () {
     ["is not there", async () => `http://127.0.0.1:${await freePort()}`],
     ["never answers", async () => `http://127.0.0.1:${(silent.address() as { port: number }).port}`],
   ] as const) {
-    it(`a collector that ${what} costs no call anything, and one line in the log`, async () => {
+    it(`a collector that ${what} costs no call anything, and a line a minute in the log`, async () => {
+      const startedAt = performance.now();
       const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: await endpoint(), OTEL_EXPORTER_OTLP_TIMEOUT: "500" };
       const coordinator = await stack.addCoordinator(settings);
       const client = await connectModern(stack.urls[stack.coordinators.indexOf(coordinator)]!);
@@ -144,7 +145,8 @@ describe("Traces and logs", function () {
       await client.call("run_command", { command: "true" });
       await client.close();
       expect(await coordinator.stop(60_000)).to.equal(0);
-      expect(await complaints()).to.have.length(1);
+      const minutes = Math.floor((performance.now() - startedAt) / 60_000);
+      expect((await complaints()).length).to.be.within(1, 1 + minutes);
     });
   }
 
@@ -154,7 +156,7 @@ describe("Traces and logs", function () {
     const ended = async (): Promise<number> =>
       (await linesOf(worker.name)).filter(({ msg }) => msg === "call ended").length;
     const signal = async (level: string): Promise<void> => {
-      const changed = worker.line(new RegExp(`"level":"${level}","msg":"log level changed"`), 20_000);
+      const changed = worker.line(new RegExp(`"to":"${level}","msg":"log level changed"`), 20_000);
       worker.signal("SIGUSR2");
       await changed;
     };
