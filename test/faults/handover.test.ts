@@ -99,6 +99,39 @@ for (const [way, AGENT_TRANSPORT] of TRANSPORTS)
       });
     }
 
+    for (const [how, restart] of AGENT_TRANSPORT === "socket" ? restarts : []) {
+      it(`goes on ${how} with code and tests that run: their values and reports come whole`, async () => {
+        const { session_id } = (await client.call("create_session")).structured;
+        const wait = "import os, time\nwhile not os.path.exists('/home/dev/workspace/go'): time.sleep(0.05)\n";
+        const test = `${wait}def test_it():\n    assert 1 == 2\n`;
+        await client.call("write_file", { session_id, path: "test_it.py", content: test });
+        await client.call("run_code", { session_id, language: "python", code: "kept = 40" });
+        const later = { session_id, wait_ms: 0 };
+        const code = await client.call("run_code", {
+          ...later,
+          language: "python",
+          code: `${wait}print("went")\nkept + 2`,
+        });
+        const tests = await client.call("run_tests", { ...later, framework: "pytest" });
+        for (const { call_id } of [code.structured, tests.structured])
+          await eventually("it runs", async () => {
+            return (await client.call("get_call", { session_id, call_id })).structured.state === "detached";
+          });
+        await restartWorkerOf(session_id, restart);
+        await client.call("write_file", { session_id, path: "go", content: "" });
+        const resultOf = async ({ structured }: typeof code) =>
+          await eventually("it has its end", async () => {
+            const { call_id } = structured;
+            return (await client.call("get_call", { session_id, call_id, wait_ms: 10_000 })).structured.result;
+          });
+        expect(await resultOf(code)).to.include({ status: "exited", exit_code: 0, stdout: "went\n", result: "42" });
+        const report = (await resultOf(tests)) as { summary: object; failures: { id: string }[] };
+        expect(report.summary).to.include({ total: 1, failed: 1 });
+        expect(report.failures.map(({ id }) => id)).to.deep.equal(["test_it.py::test_it"]);
+        await client.call("close_session", { session_id });
+      });
+    }
+
     if (AGENT_TRANSPORT === "socket")
       it("goes on with a call whose output is more than the records keep: its result says what is missing", async () => {
         const { session_id } = (await client.call("create_session")).structured;

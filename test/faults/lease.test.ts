@@ -71,6 +71,41 @@ describe("Redis that goes away for longer than a lease", () => {
   }
 });
 
+describe("Redis that is away for 30 s, with the lease as it is shipped", () => {
+  const AWAY_MS = 30_000;
+  const cluster = useCluster();
+  let client: ToolClient;
+  before(async () => {
+    client = await connectModern(cluster.url);
+  });
+  cluster.beforeStop(() => client.close());
+
+  it("costs no session and no container: all are frozen, and thawed", async function () {
+    this.timeout(LONG_MS * 3);
+    const sessions = await Promise.all([1, 2, 3].map(async () => (await client.call("create_session")).structured));
+    const ids = sessions.map(({ session_id }) => session_id);
+    for (const session_id of ids) await client.call("run_command", { session_id, command: "echo kept > kept" });
+    const containers = await Promise.all(ids.map((id) => cluster.containerOf(id)));
+    const areAllPaused = async () => (await Promise.all(containers.map(isPaused))).every(Boolean);
+    cluster.stack.redis.signal("SIGSTOP");
+    await Promise.all([sleep(AWAY_MS), eventually("all are frozen", areAllPaused, LONG_MS)]);
+    cluster.stack.redis.signal("SIGCONT");
+    for (const [i, session_id] of ids.entries()) {
+      const { structured } = await eventually(
+        "it works",
+        async () => {
+          const answer = await client.call("run_command", { session_id, command: "cat kept" });
+          return answer.structured.exit_code === 0 && answer;
+        },
+        LONG_MS,
+      );
+      expect(structured).to.include({ stdout: "kept\n" }).and.not.to.have.property("notice");
+      expect(await cluster.containerOf(session_id)).to.equal(containers[i]);
+    }
+    expect(await containersOf(cluster.stack.deployment)).to.include.members(containers);
+  });
+});
+
 describe("A worker that is stopped for longer than its lease", () => {
   const cluster = useCluster(SETTINGS);
   let client: ToolClient;

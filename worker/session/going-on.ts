@@ -1,11 +1,23 @@
-import { closeSession, createSession, findTool, killProcess, runCommand } from "../../shared/catalog/index.ts";
+import {
+  closeSession,
+  createSession,
+  findTool,
+  installPackages,
+  killProcess,
+  runCode,
+  runCommand,
+  runTests,
+} from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 
-/** They find what an earlier owner of the session began, or may be done a second time. */
-const REPEATABLE = new Set<string>([createSession.name, closeSession.name, killProcess.name, runCommand.name]);
+/** They may be done a second time. */
+const REPEATABLE = [createSession, closeSession, killProcess];
+/** All that they change is done by their process, which they find instead of starting it. */
+const RESUMABLE = [runCommand, runCode, runTests, installPackages];
+const GOING_ON = new Set<string>([...REPEATABLE, ...RESUMABLE].map(({ name }) => name));
 
 /** Whether a call that an earlier owner of the session started can go on here, in the same container. */
-export const canGoOn = (tool: string): boolean => REPEATABLE.has(tool) || findTool(tool)?.mutates === false;
+export const canGoOn = (tool: string): boolean => GOING_ON.has(tool) || findTool(tool)?.mutates === false;
 
 export const outcomeUnknown = (): ToolFailure =>
   new ToolFailure("OUTCOME_UNKNOWN", "The call had started when its worker ended; whether it took effect is unknown", {

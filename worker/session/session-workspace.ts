@@ -63,6 +63,8 @@ interface Windows {
 /** A process of an earlier owner, whose output so far stands in the records. */
 interface AdoptedProcess extends StartedProcess {
   fill: (windows: Windows) => Promise<void>;
+  /** It was over before: its value and images, which only the agent knew, are gone. */
+  isOver?: true;
 }
 
 /**
@@ -156,8 +158,9 @@ export class SessionWorkspace implements SandboxListener {
     return await this.#start(callId, begin, windows, endsWithCall);
   }
 
-  /** The run of the code is a process like another. @throws as `spawn` */
+  /** The run of the code is a process like another. @throws as `spawn`; OUTCOME_UNKNOWN when its value is known no more */
   async runCode(callId: CallId, spec: InterpreterSpec, windows: Windows): Promise<StartedProcess> {
+    if (this.#adopted.get(processIdOf(callId))?.isOver) throw outcomeUnknown();
     const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.runCode({ ...spec, processId });
     return await this.#start(callId, begin, windows, true);
   }
@@ -218,7 +221,7 @@ export class SessionWorkspace implements SandboxListener {
     const { status, exitCode, signal, durationMs = 0, logBytes } = process;
     const recorder = this.recorder(callIdOf(id), undefined, () => {}, { bytes, lastId });
     const end = Promise.resolve({ status, exitCode, signal, durationMs, outOfMemory: false, logBytes });
-    this.#adopted.set(id, { recorder, end, fill });
+    this.#adopted.set(id, { recorder, end, fill, isOver: true });
   }
 
   /** The agent knows nothing of an adopted process. @param mayStart its call may start it: the agent refuses a second start */
