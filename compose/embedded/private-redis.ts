@@ -78,6 +78,7 @@ export class PrivateRedis {
       "appendfsync always",
       "maxmemory 1gb",
       "maxmemory-policy noeviction",
+      "stream-node-max-bytes 1024", // most calls print little: each one's stream takes 1.7 KB instead of 4.7
       ...settings,
     ];
     const logFile = join(folder, "redis.log");
