@@ -70,6 +70,11 @@ const Env = CommonEnv.extend({
     .int()
     .min(1)
     .default(1024 * 1024 * 1024),
+  /** `postgres://…` keeps the audit, and what sessions there were; without it the newest entries are kept in Redis. */
+  DATABASE_URL: z.union([z.literal(""), z.url({ protocol: /^postgres(ql)?$/ })]).default(""),
+  AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).default(90),
+  /** Entries in Redis, some 400 bytes each: all there is without a database, and what one that is away may miss. */
+  AUDIT_STREAM_MAX: z.coerce.number().int().min(100).default(50_000),
   /** How long a stop waits for answers that are under way. */
   DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
 })

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { localhostAllowedHostnames } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
+import { randomText } from "../shared/ids.ts";
 import { LossMetrics } from "../shared/metrics/loss-metrics.ts";
 import { MetricsServer } from "../shared/metrics/metrics-server.ts";
 import { collectProcessMetrics } from "../shared/metrics/process-metrics.ts";
@@ -20,6 +21,13 @@ import { ArtifactLinks } from "./artifacts/artifact-links.ts";
 import { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
 import { FileResources } from "./artifacts/file-resources.ts";
 import { Transfers } from "./artifacts/transfers.ts";
+import { AuditKeeper } from "./audit/audit-keeper.ts";
+import { AuditMetrics } from "./audit/audit-metrics.ts";
+import { AuditStore } from "./audit/audit-store.ts";
+import { AuditStream } from "./audit/audit-stream.ts";
+import { EndedCalls } from "./audit/ended-calls.ts";
+import { Past } from "./audit/past.ts";
+import { RequestTrail } from "./audit/request-trail.ts";
 import { Authenticator } from "./auth/authenticator.ts";
 import { Gate } from "./auth/gate.ts";
 import { ProtectedResource } from "./auth/protected-resource.ts";
@@ -124,7 +132,16 @@ export class Coordinator implements Service {
     this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts, quotas }, config.REATTACH_MS);
 
     const isStoreThere = (): boolean => redis.status === "ready";
-    const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter });
+    const store = config.DATABASE_URL ? new AuditStore(config.DATABASE_URL, log) : undefined;
+    const stream = new AuditStream(redis, config.AUDIT_STREAM_MAX);
+    const auditMetrics = new AuditMetrics(registry);
+    const trail = new RequestTrail({ stream, metrics: auditMetrics, log });
+    const ended = new EndedCalls({ redis, subscriber, stream, log });
+    const auditing = { redis, records, ended, stream, store, metrics: auditMetrics, log };
+    const replica = `c_${randomText(10)}`;
+    const auditKeeper = new AuditKeeper(auditing, { replica, retentionDays: config.AUDIT_RETENTION_DAYS });
+    const past = new Past({ store, log });
+    const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter, past });
     const reached = (): string => this.url.replace(/\/\/(0\.0\.0\.0|\[::\]):/, "//127.0.0.1:");
     const { PUBLIC_URL, INTERNAL_URL, ARTIFACT_URL_TTL_MS: ttlMs } = config;
     const publicUrl = (): string => PUBLIC_URL || reached();
@@ -141,6 +158,7 @@ export class Coordinator implements Service {
       codegenMcp: new CodegenMcpTools({ runner, records, scripts }),
       depth: new PrincipalDepth(config.MAX_PRINCIPAL_DEPTH),
       metrics,
+      trail,
       isStoreThere,
       log,
     });
@@ -159,7 +177,7 @@ export class Coordinator implements Service {
     this.#mcp = new McpEndpoint({ createServer, legacy, sse, offers, bus, isStoreThere, log }, config.MAX_BODY_BYTES);
     const keeper = new PlacementKeeper({ redis, placement, opener, doorbells, log }, config.PLACEMENT_TIMEOUT_MS);
     const sweeper = new RecordSweeper({ redis, opener, log });
-    this.#services = [watcher, doorbells, memory, quotas, keeper, reaper, sweeper, bus, inbox];
+    this.#services = [watcher, doorbells, memory, quotas, keeper, reaper, sweeper, bus, inbox, auditKeeper, trail];
 
     const evicts = (): boolean => memory.evicts;
     const transfers = new Transfers();

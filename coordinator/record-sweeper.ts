@@ -15,8 +15,8 @@ const SUSPECTS_MAX = 10_000;
 
 /**
  * Walks through Redis step by step and mends what crashes left half done: a worker's keys that no registered worker has, a
- * session that waits in no line, an index entry or a key of a session that is gone, but not its checkpoints: they outlive
- * it, and those that are to go have a time to live. Every coordinator runs it; each change is safe to repeat.
+ * session that waits in no line, an index entry or a key of a session that is gone, but not its checkpoints, nor what the audit is to
+ * be told: they outlive it, and those that are to go have a time to live. Every coordinator runs it; each change is safe to repeat.
  */
 export class RecordSweeper extends PeriodicService {
   #cursor = "0";
@@ -38,7 +38,8 @@ export class RecordSweeper extends PeriodicService {
     this.#cursor = cursor;
     if (cursor === "0") this.#walk++;
     await this.#registerWorkers(found);
-    const sessions = found.filter((key) => isSessionId(keyOwner.session(key)) && !keyOwner.isCheckpoint(key));
+    const isOutliving = (key: string): boolean => keyOwner.isCheckpoint(key) || keyOwner.isEndedList(key);
+    const sessions = found.filter((key) => isSessionId(keyOwner.session(key)) && !isOutliving(key));
     await this.#mendSessions(sessions);
     for (const key of found) if (keyOwner.isPrincipalIndex(key)) await this.#pruneIndex(key);
   }

@@ -2,10 +2,12 @@ import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure, toFailure } from "../shared/failure.ts";
-import type { CallId } from "../shared/ids.ts";
+import { type CallId, isSessionId, randomText } from "../shared/ids.ts";
 import { isRedisAway } from "../shared/redis/connect.ts";
 import { failSpan, inSpan } from "../shared/tracing/in-span.ts";
 import { type TraceContext, traceIdOf } from "../shared/tracing/trace-context.ts";
+import type { RequestTrail } from "./audit/request-trail.ts";
+import { hashArguments } from "./calls/arguments-hash.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { OutputPosition } from "./calls/output-follower.ts";
 import type { PrincipalDepth } from "./calls/principal-depth.ts";
@@ -22,6 +24,7 @@ export class ToolService {
       codegenMcp: CodegenMcpTools;
       depth: PrincipalDepth;
       metrics: Pick<CoordinatorMetrics, "answered">;
+      trail: Pick<RequestTrail, "note">;
       /** False while Redis is away. */
       isStoreThere: () => boolean;
       log: Logger;
@@ -82,8 +85,33 @@ export class ToolService {
       const durationMs = Math.round(performance.now() - caller.receivedAt);
       metrics.answered(name, code, durationMs);
       const line = { tool: name, ...ids, principal: caller.principal, ...traceIdOf(caller.trace), code, durationMs };
-      setImmediate(() => log.info(line, "call answered")); // its write would hold up the answer
+      const atMs = Date.now() - durationMs;
+      setImmediate(() => {
+        log.info(line, "call answered"); // its write would hold up the answer
+        if (!ids.call) this.#note(name, rawArgs, { principal: caller.principal, code, atMs });
+      });
     }
+  }
+
+  /** For the audit: calls tell of themselves, from their records. */
+  #note(tool: string, rawArgs: unknown, { principal, code, atMs }: { principal: string; code: string; atMs: number }) {
+    const args = (typeof rawArgs === "object" && rawArgs !== null ? rawArgs : {}) as Record<string, unknown>;
+    const { session_id: named } = args;
+    this.deps.trail.note({
+      id: `req_${randomText(20)}`,
+      principal,
+      session: typeof named === "string" && isSessionId(named) ? named : "",
+      tool,
+      argumentsHash: hashArguments(tool, args),
+      state: code === "OK" ? "done" : code === "CANCELLED" ? "cancelled" : "failed",
+      outcome: code,
+      exitCode: null,
+      outputBytes: 0,
+      worker: "",
+      submittedAt: atMs,
+      startedAt: atMs,
+      endedAt: Date.now(),
+    });
   }
 
   async #answer(tool: Tool, rawArgs: unknown, caller: Caller): Promise<ToolResult> {

@@ -250,8 +250,14 @@ export class Records {
   constructor(private readonly redis: Redis) {}
 
   async session(id: SessionId): Promise<SessionRecord | undefined> {
+    const session = await this.openOrClosedSession(id);
+    return session?.state === "closed" ? undefined : session;
+  }
+
+  /** Also one that was closed within the last minute. */
+  async openOrClosedSession(id: SessionId): Promise<SessionRecord | undefined> {
     const hash = await this.redis.hgetall(keys.session(id));
-    return hash.state && hash.state !== "closed" ? toSession(id, hash) : undefined;
+    return hash.state ? toSession(id, hash) : undefined;
   }
 
   async call(sid: SessionId, id: CallId): Promise<CallRecord | undefined> {

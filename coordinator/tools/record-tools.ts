@@ -10,6 +10,7 @@ import {
 } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Past } from "../audit/past.ts";
 import type { CallWaiter } from "../calls/call-waiter.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { SessionResolver } from "../calls/session-resolver.ts";
@@ -29,11 +30,19 @@ export class RecordTools {
       records: Records;
       resolver: SessionResolver;
       waiter: CallWaiter;
+      past: Past;
     },
   ) {}
 
   async getSession(args: Arguments<object>, caller: Caller): Promise<Structured> {
-    return await this.#describe(await this.deps.resolver.record(args.session_id, caller));
+    const { resolver, past } = this.deps;
+    try {
+      return await this.#describe(await resolver.record(args.session_id, caller));
+    } catch (error) {
+      const kept = isGone(error) && args.session_id && (await past.session(caller.principal, args.session_id));
+      if (!kept) throw error;
+      return kept;
+    }
   }
 
   async listSessions(args: Arguments<{ limit: number }>, caller: Caller): Promise<Structured> {
@@ -45,10 +54,10 @@ export class RecordTools {
     const gone = found.filter(({ session }) => !session).map(({ id }) => id);
     if (gone.length > 0) await redis.zrem(index, ...gone);
     const sessions = found.flatMap(({ session }) => (session ? [session] : [])).slice(0, args.limit);
-    return {
-      sessions: await Promise.all(sessions.map((session) => this.#describe(session))),
-      truncated: ids.length > args.limit,
-    };
+    const isKnown = async (id: string): Promise<boolean> => (await records.session(id as SessionId)) !== undefined;
+    const lost = await this.deps.past.lostSessions(caller.principal, isKnown, args.limit);
+    const described = await Promise.all(sessions.map((session) => this.#describe(session)));
+    return { sessions: [...described, ...lost].slice(0, args.limit), truncated: ids.length > args.limit };
   }
 
   async getCall(
@@ -69,9 +78,16 @@ export class RecordTools {
   }
 
   async listCalls(args: Arguments<{ limit: number }>, caller: Caller): Promise<Structured> {
-    const session = await this.deps.resolver.record(args.session_id, caller);
-    const calls = await this.deps.records.calls(session.id, args.limit + 1);
-    return { calls: calls.slice(0, args.limit).map(describeCall), truncated: calls.length > args.limit };
+    const { resolver, records, past } = this.deps;
+    const { session_id: named, limit } = args;
+    const session = await resolver.record(named, caller).catch(async (error: unknown) => {
+      const kept = isGone(error) && named ? await past.calls(caller.principal, named, limit + 1) : undefined;
+      if (!kept) throw error;
+      return kept;
+    });
+    if (Array.isArray(session)) return { calls: session.slice(0, limit), truncated: session.length > limit };
+    const calls = await records.calls(session.id, limit + 1);
+    return { calls: calls.slice(0, limit).map(describeCall), truncated: calls.length > limit };
   }
 
   async #own(id: string, caller: Caller): Promise<{ sid: SessionId; callId: CallId }> {
@@ -110,6 +126,8 @@ export class RecordTools {
     };
   }
 }
+
+const isGone = (error: unknown): boolean => error instanceof ToolFailure && error.code === "SESSION_NOT_FOUND";
 
 const noCall = (id: string): ToolFailure =>
   new ToolFailure("NOT_FOUND", `There is no call "${id}"; calls are kept for an hour after their end`, {

@@ -29,6 +29,8 @@ export const keys = {
   checkpoints: (sid: SessionId) => `cg:{${sid}}:ck`,
   /** Hash, see `CheckpointRecord`. */
   checkpoint: (sid: SessionId, id: CheckpointId) => `cg:{${sid}}:k:${id}`,
+  /** List of `<call id> <worker> <principal>`: calls that ended and that the audit does not have yet; no id for the session itself. */
+  ended: (sid: SessionId) => `cg:{${sid}}:audit`,
   /** Channel of `SessionEvent` messages. */
   events: (sid: SessionId) => `cg:{${sid}}:ev`,
   /** Channel of session ids whose controls or cancels changed. */
@@ -39,6 +41,12 @@ export const keys = {
   place: "cg:{place}",
   /** String: whose Redis this is, see `StoreIdentity`. */
   store: "cg:store",
+  /** Stream of `AuditEntry` as JSON in the field `e`, the newest that fit its bound. */
+  audit: "cg:audit",
+  /** String: the coordinator that keeps the audit now. */
+  auditKeeper: "cg:audit:keeper",
+  /** Channel of ids of sessions in which calls ended. */
+  auditEnded: "cg:audit:ended",
   /** Set of the incarnations that started and did not stop cleanly. */
   workers: "cg:workers",
   /** Sorted set of incarnations that are over, by the time in ms: whatever they left may go. Kept for a day. */
@@ -81,6 +89,7 @@ export const keys = {
 export const keyOwner = {
   session: (key: string): string => /^cg:\{(ses_[0-9a-z]+)\}/.exec(key)?.[1] ?? "",
   isCheckpoint: (key: string): boolean => /^cg:\{ses_[0-9a-z]+\}:k:/.test(key),
+  isEndedList: (key: string): boolean => /^cg:\{ses_[0-9a-z]+\}:audit$/.test(key),
   worker: (key: string): string => /^cg:worker:(w_[0-9a-z]+)/.exec(key)?.[1] ?? "",
   isPrincipalIndex: (key: string): boolean => /^cg:principal:.*:sessions$/.test(key),
 } as const;

@@ -195,7 +195,7 @@ export class LoadRun {
   async #lastingKeys(): Promise<Set<string>> {
     const lasting = new Set<string>();
     for await (const keys of this.#redis.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
-      const counted = keys.filter((each) => !JOB.test(each) && !CHECKPOINTS.test(each));
+      const counted = keys.filter((each) => !JOB.test(each) && !OUTLIVING.test(each));
       const pipeline = this.#redis.pipeline();
       for (const key of counted) pipeline.ttl(key);
       const ttls = (await pipeline.exec()) ?? [];
@@ -211,8 +211,8 @@ export class LoadRun {
 /** A call's, or one of the place queue. */
 const JOB = /^\{cgq\}:(calls-\w+:call_|place:[^:]*\d)/;
 
-/** Of a session, their indexes, and who sweeps them, which shows only after a while. */
-const CHECKPOINTS = /^cg:(\{ses_\w+\}:(ck$|k:)|checkpoints|principal:[^:]+:checkpoints$)/;
+/** Of a session, their indexes, and who sweeps them, which shows only after a while; and the audit. They outlive sessions. */
+const OUTLIVING = /^cg:(\{ses_\w+\}:(ck$|k:)|checkpoints|principal:[^:]+:checkpoints$|audit)/;
 
 interface Counts {
   files: Record<string, Record<string, number>>;

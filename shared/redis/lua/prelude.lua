@@ -26,6 +26,18 @@ local function announce(id)
   redis.call('PUBLISH', S .. ':ev', string.char(10, #id) .. id)
 end
 
+-- For the audit: a call ended ("" for the session itself), on whose worker, and whose it was. Whoever keeps the audit hears of it,
+-- and finds what it has missed by walking through the keys; without anybody who does, it goes by itself.
+local AUDIT_MAX, AUDIT_TTL_S = 10000, 86400
+local function note_for_audit(id)
+  local key = S .. ':audit'
+  local s = redis.call('HMGET', S, 'owner', 'principal')
+  local length = redis.call('RPUSH', key, id .. ' ' .. (s[1] or '') .. ' ' .. (s[2] or ''))
+  if length == 1 then redis.call('EXPIRE', key, AUDIT_TTL_S) end
+  if length > AUDIT_MAX then redis.call('LTRIM', key, -AUDIT_MAX, -1) end
+  redis.call('PUBLISH', 'cg:audit:ended', string.sub(S, 5, -2))
+end
+
 -- A call in a final state: out of the lane, its key freed if it never started, its record kept for a while, without the
 -- arguments. A call with a key, and the session's create_session, stay as long as the session.
 local function end_call(id, state, outcome, started)
@@ -40,6 +52,7 @@ local function end_call(id, state, outcome, started)
   redis.call('LREM', S .. ':ctl', 1, id)
   redis.call('SREM', S .. ':detached', id)
   redis.call('SREM', S .. ':cancels', id)
+  note_for_audit(id)
   local c = redis.call('HMGET', key, 'key', 'tool')
   local is_kept = started and ((c[1] and c[1] ~= '') or c[2] == 'create_session')
   if not is_kept then redis.call('EXPIRE', key, #outcome > LARGE_OUTCOME and LARGE_TTL_S or FINAL_TTL_S) end

@@ -18,6 +18,7 @@ end
 close_all(redis.call('LRANGE', S .. ':lane', 0, -1))
 close_all(redis.call('LRANGE', S .. ':ctl', 0, -1))
 close_all(redis.call('SMEMBERS', S .. ':detached'))
+note_for_audit('')
 redis.call('HSET', S, 'state', 'closed', 'owner', '')
 local function expire_calls(ids)
   for _, id in ipairs(ids) do redis.call('EXPIRE', call_key(id), 60) end
