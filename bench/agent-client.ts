@@ -11,9 +11,10 @@ export class AgentClient {
 
   private constructor() {}
 
-  static async connect(url: string): Promise<AgentClient> {
+  static async connect(url: string, token?: string): Promise<AgentClient> {
     const agent = new AgentClient();
-    await agent.#client.connect(new StreamableHTTPClientTransport(new URL(url)));
+    const requestInit = token ? { headers: { authorization: `Bearer ${token}` } } : {};
+    await agent.#client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
     await agent.#client.listTools(); // the client checks each result against the tool's output schema, as agents do
     return agent;
   }

@@ -49,6 +49,14 @@ const BARS: Bar[] = [
   atMost("idle_session_memory", 15, "MB"),
   atMost("coordinator_memory_10k", 200, "MB"),
   atMost("session_balance", 26, "sessions"),
+  {
+    text: "create_session_crowded p50 ≤ 2 × create_session_alone p50 + 1,000 ms: what is above the former",
+    rows: ["create_session_alone", "create_session_crowded"],
+    limit: 1_000,
+    unit: "ms",
+    measure: (row) =>
+      (row("create_session_crowded").p50_ms ?? Number.NaN) - 2 * (row("create_session_alone").p50_ms ?? Number.NaN),
+  },
   p50AtMost("durability_call_extra", 40),
   p50AtMost("durability_call_extra_100mb", 120),
 ];

@@ -31,6 +31,8 @@ export const ROW_NAMES = [
   "coordinator_memory_10k",
   "worker_memory",
   "session_balance",
+  "create_session_alone",
+  "create_session_crowded",
   "durability_call_extra",
   "durability_call_extra_100mb",
   "create_session_restore",

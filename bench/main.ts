@@ -4,6 +4,7 @@ import { measureBalance } from "./balance-row.ts";
 import { judge } from "./bars.ts";
 import { Bench, ROW_NAMES } from "./bench.ts";
 import { measureColdStack } from "./cold-stack.ts";
+import { measureCrowd } from "./crowd-stack.ts";
 import { measureRecovery } from "./recovery-stack.ts";
 import { describe, table, verdictTable, writeJson, writeReadme } from "./report.ts";
 import { measureWarmStack } from "./warm-stack.ts";
@@ -28,6 +29,7 @@ try {
   await measureWarmStack(bench);
   await measureColdStack(bench);
   await measureBalance(bench);
+  await measureCrowd(bench);
   await measureRecovery(bench);
   const report = bench.report();
   const verdicts = judge(report.rows);

@@ -6,6 +6,7 @@ import type { ArtifactRoutes } from "./artifacts/artifact-routes.ts";
 import type { Transfers } from "./artifacts/transfers.ts";
 import type { Gate } from "./auth/gate.ts";
 import { ProtectedResource } from "./auth/protected-resource.ts";
+import { PrincipalTurns } from "./calls/principal-turns.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import type { McpRequest } from "./mcp/request.ts";
 
@@ -58,13 +59,17 @@ export const createApp = (deps: {
   app.use((request, response) => {
     gate.enter(request, response, () => response.status(404).end());
   });
+  const turns = new PrincipalTurns();
   // Express gives every request and response another prototype. V8 keeps such objects, with all that hangs on them, past
   // its small collections: 40 KB a call until a full one, and 10 ms pauses. So calls do not pass through it.
   return (request, response) => {
     if (!MCP_URL.test(request.url ?? "")) return app(request, response);
-    gate.enter(request, response, (principal) => {
-      const auth = { token: "", clientId: principal, scopes: [] };
-      mcp.handle(Object.assign(request, { auth }) as McpRequest, response).catch(() => response.destroy()); // the client went away, or Redis did
-    });
+    gate.enter(request, response, (principal) =>
+      turns.begin(principal, () => {
+        if (response.destroyed) return; // the client left while others had their turn
+        const auth = { token: "", clientId: principal, scopes: [] };
+        mcp.handle(Object.assign(request, { auth }) as McpRequest, response).catch(() => response.destroy()); // the client went away, or Redis did
+      }),
+    );
   };
 };
