@@ -34,14 +34,19 @@ describe("a worker that is killed", () => {
   it("costs the call that ran its outcome, and the session goes on elsewhere and says so once", async () => {
     const { session_id } = await call("create_session", {});
     const { worker } = await call("get_session", { session_id });
-    const { call_id } = await call("run_command", { session_id, command: "sleep 60", wait_ms: 0 });
-    const running = call("get_call", { call_id, wait_ms: 30_000 });
-    const waiting = call("run_command", { session_id, command: "echo never started" });
+    const running = call("run_command", { session_id, command: "sleep 60", wait_ms: 50_000 });
+    const isIn = async (tool: string, state: string): Promise<boolean> =>
+      ((await call("list_calls", { session_id })).calls as Structured[]).some(
+        (one) => one.tool === tool && one.state === state,
+      );
+    await eventually("the command runs", () => isIn("run_command", "running"));
+    const waiting = call("write_file", { session_id, path: "never", content: "written" });
+    await eventually("the other waits behind it", () => isIn("write_file", "queued"));
 
     const victim = cluster.stack.workers.find(({ log }) => log.includes(String(worker)));
     victim?.signal("SIGKILL");
 
-    expect((await running).failure).to.include({ code: "OUTCOME_UNKNOWN", retryable: false });
+    expect(await running).to.include({ code: "OUTCOME_UNKNOWN", retryable: false });
     expect(await waiting).to.include({ code: "SESSION_RESET", retryable: true });
     const first = await call("run_command", { session_id, command: "echo back", wait_ms: 30_000 });
     expect(first).to.include({ status: "exited", stdout: "back\n" });
