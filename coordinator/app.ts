@@ -26,14 +26,16 @@ export const createApp = (deps: {
   countWorkers: () => Promise<number>;
   /** Whether Redis would evict records. */
   evicts: () => boolean;
+  /** Whether this replica was told to stop. */
+  isLeaving: () => boolean;
 }): RequestListener => {
-  const { gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts } = deps;
+  const { gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts, isLeaving } = deps;
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
 
   app.get("/healthz", (_, response) => {
-    response.json({ status: "ok", version: VERSION });
+    response.json({ status: isLeaving() ? "leaving" : "ok", version: VERSION });
   });
   app.get("/readyz", async (_, response) => {
     const isReady =
@@ -44,7 +46,9 @@ export const createApp = (deps: {
       ));
     const workers = isReady ? await countWorkers().catch(() => 0) : 0;
     const state = !isReady ? "unreachable" : evicts() ? "evicts" : "ok";
-    response.status(state === "ok" ? 200 : 503).json({ redis: state, workers });
+    const isLeavingNow = isLeaving();
+    const status = state === "ok" && !isLeavingNow ? 200 : 503;
+    response.status(status).json({ redis: state, workers, ...(isLeavingNow ? { leaving: true } : {}) });
   });
   app.get(ProtectedResource.PATHS, (request, response) => {
     if (gate.isAddressed(request, response)) response.json(resource.metadata(request.path));

@@ -75,7 +75,9 @@ const Env = CommonEnv.extend({
   AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).default(90),
   /** Entries in Redis, some 400 bytes each: all there is without a database, and what one that is away may miss. */
   AUDIT_STREAM_MAX: z.coerce.number().int().min(100).default(50_000),
-  /** How long a stop waits for answers that are under way. */
+  /** How long a stop goes on as before, while `/healthz` and `/readyz` say so to what stands in front. */
+  LEAVE_MS: z.coerce.number().int().min(0).default(0),
+  /** How long a stop then waits for answers that are under way. */
   DRAIN_MS: z.coerce.number().int().min(0).default(50_000),
 })
   .refine((env) => Boolean(env.OIDC_ISSUER) === Boolean(env.OIDC_AUDIENCE), {

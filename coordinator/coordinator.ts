@@ -85,6 +85,7 @@ export class Coordinator implements Service {
   readonly #queueRedis;
   readonly #starting = new AbortController();
   #isStarted = false;
+  #isLeaving = false;
 
   constructor(
     private readonly config: CoordinatorConfig,
@@ -195,7 +196,8 @@ export class Coordinator implements Service {
     if (PUBLIC_URL) names.push(new URL(PUBLIC_URL).hostname);
     const gate = new Gate({ authenticator: this.#authenticator, resource }, names);
     const mcp = this.#mcp;
-    const app = createApp({ gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts });
+    const isLeaving = (): boolean => this.#isLeaving;
+    const app = createApp({ gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts, isLeaving });
     const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = config;
     this.#server = cert ? createTlsServer(app) : createHttpServer(app);
     this.#tls = cert ? new TlsFiles(this.#server as TlsServer, { cert, key }, log) : undefined;
@@ -230,11 +232,13 @@ export class Coordinator implements Service {
     void this.#startServices().catch((err: unknown) => this.log.error({ err }, "start failed"));
   }
 
-  /** Takes no new requests, lets open answers end for `DRAIN_MS`, then closes. None of their calls is cancelled. */
+  /** Says that it leaves, for `LEAVE_MS`; then takes no new requests, lets open answers end for `DRAIN_MS`, then closes. None of their calls is cancelled. */
   async stop(): Promise<void> {
     if (!this.#isStarted) return;
     this.#isStarted = false;
     this.#starting.abort();
+    this.#isLeaving = true;
+    await sleep(this.config.LEAVE_MS, undefined, { ref: false });
     this.#lane.drain();
     this.#mcp.drain();
     const closed = new Promise((resolve) => this.#server.close(resolve));

@@ -14,7 +14,7 @@ const APP = [`${FOLDER}/answers`, PINS, "package.json", "package-lock.json"];
 const PARTS = ["coordinator", "worker", "shared", "proto", "scripts", "compose"];
 
 /** The images of the stack, in the order of their Dockerfile. */
-export const STACK_TARGETS = ["coordinator", "worker", "redis", "nginx"] as const;
+export const STACK_TARGETS = ["coordinator", "worker", "redis", "haproxy"] as const;
 export type StackTarget = (typeof STACK_TARGETS)[number];
 
 const isOurs = (target: StackTarget): boolean => target === "coordinator" || target === "worker";
@@ -56,8 +56,8 @@ export async function assembleStackContext(
   const modules = join(cache, "stack-modules");
   await installLocked(".", modules, cpu, { withDevelopment: false });
   // One file: an engine takes minutes for thousands of them.
-  const tar = ["--create", "--file", join(folder, "app.tar"), "--owner=0", "--group=0", "package.json"];
-  await promisify(execFile)("tar", [...tar, ...(await shippedFiles()), "-C", modules, "node_modules"]);
+  const tar = ["--create", "--file", join(folder, "app.tar"), "--owner=0", "--group=0"];
+  await promisify(execFile)("tar", [...tar, ...(await shippedFiles()), "-C", modules, "package.json", "node_modules"]);
   for (const [path, text] of aptFiles(apt)) {
     const file = join(folder, "apt", path);
     await mkdir(dirname(file), { recursive: true });

@@ -27,6 +27,10 @@ export class MetricsServer implements Service {
     const { host, port } = this.options;
     if (port === undefined || this.#server) return;
     this.#server = createServer((request, response) => {
+      if (request.url === "/healthz") {
+        response.end("ok"); // for health checks of processes that listen nowhere else
+        return;
+      }
       if (request.method !== "GET" || request.url !== "/metrics") {
         response.writeHead(404).end();
         return;
