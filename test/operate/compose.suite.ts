@@ -44,7 +44,7 @@ describe("The Compose stack, with two coordinators and three workers,", function
 
   before(async () => {
     // One worker may have to hold all sessions; workspaces are small, because CI's memory is.
-    const settings = { CAPACITY: String(SESSIONS), POOL_SIZE: "1", WORKSPACE_MB: "64", SWEEP_MS: "1000" };
+    const settings = { CAPACITY: String(SESSIONS + 10), POOL_SIZE: "1", WORKSPACE_MB: "64", SWEEP_MS: "1000" };
     project = await ComposeProject.create(settings);
     await scale(COORDINATORS, WORKERS);
     await ready(WORKERS);
