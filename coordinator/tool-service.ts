@@ -102,7 +102,7 @@ export class ToolService {
       principal,
       session: typeof named === "string" && isSessionId(named) ? named : "",
       tool,
-      argumentsHash: hashArguments(tool, args),
+      argumentsHash: hashOrNone(tool, args),
       state: code === "OK" ? "done" : code === "CANCELLED" ? "cancelled" : "failed",
       outcome: code,
       exitCode: null,
@@ -129,3 +129,12 @@ export class ToolService {
     });
   }
 }
+
+/** Of arguments that nobody has checked. Nothing that a client sends may end the process. */
+const hashOrNone = (tool: string, args: Record<string, unknown>): string => {
+  try {
+    return hashArguments(tool, args);
+  } catch {
+    return "";
+  }
+};

@@ -138,6 +138,14 @@ describe("Tool arguments that are no good", () => {
     expect(structured).to.include({ exit_code: 0, stdout: "kept\n" });
   });
 
+  it("are refused, and nothing else, where no text can be made of them", async () => {
+    const hostile = { toString: 1, valueOf: null, a: [{ toString: [] }], ab: { toString: {} }, toJSON: 1 };
+    for (const tool of ["get_session", "run_command", "create_session"]) {
+      const answer = await client.call(tool, { hostile, toString: 1, other: hostile });
+      expect(failureOf(answer), answer.text).to.equal("INVALID_ARGUMENT");
+    }
+  });
+
   for (const [what, tool, args, named] of CALLS) {
     it(`are named in the refusal when they ${what}`, async () => {
       const process = tool === "read_process" ? { process_id } : {};
