@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import Docker from "dockerode";
 import { ManagedProcess } from "../../compose/embedded/managed-process.ts";
 
@@ -68,6 +70,7 @@ export class PrivateEngine {
 
   async stop(): Promise<void> {
     await this.#process?.stop(STOP_MS);
+    await unmountBelow(this.folder);
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -79,3 +82,11 @@ export class PrivateEngine {
     }
   }
 }
+
+/** An engine that was stopped while it made a container leaves that one's layer mounted. */
+const unmountBelow = async (folder: string): Promise<void> => {
+  if (process.platform !== "linux") return;
+  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
+  const below = mounts.filter((path) => path.startsWith(`${folder}/`)).reverse(); // the innermost first
+  for (const path of below) await promisify(execFile)("umount", ["--lazy", path]).catch(() => {}); // `rm` says what stays
+};
