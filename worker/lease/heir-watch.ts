@@ -3,11 +3,11 @@ import type { Logger } from "pino";
 import { PeriodicService } from "../../shared/periodic-service.ts";
 import { keys } from "../../shared/redis/keys.ts";
 
-const EVERY_MS = 1_000;
+const EVERY_MS = 500;
 /** A pass that comes later than this after the last one proves nothing about the time between. */
 const MAX_GAP_MS = 2_500;
 /** Of a lease: a worker whose beat stood still for so long will most likely be taken for dead at its end. */
-const SUSPECT_SHARE = 0.6;
+const SUSPECT_SHARE = 0.5;
 
 interface Observed {
   beat: string;
