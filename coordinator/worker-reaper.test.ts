@@ -41,8 +41,13 @@ describe("WorkerReaper", () => {
   const isReaped = async (): Promise<boolean> => (await server.redis.sismember(keys.workers, WORKER)) === 0;
 
   it("reaps a worker whose beat stands still for a lease in which Redis answered", async () => {
+    expect(reaper.silentWorkers, "calls may be offered to it").to.deep.equal([]);
     await reaper.look();
     expect(await isReaped()).to.equal(false);
+    await eventually("it is silent", async () => {
+      await reaper.look();
+      return reaper.silentWorkers?.includes(WORKER);
+    });
     await eventually("it is reaped", async () => {
       await reaper.look();
       return await isReaped();
@@ -53,6 +58,7 @@ describe("WorkerReaper", () => {
     server.server.signal("SIGSTOP");
     const hanging = reaper.look();
     await sleep(AWAY_MS); // what did not happen for so long has no signal
+    expect(reaper.silentWorkers, "nobody knows of anybody").to.equal(undefined);
     server.server.signal("SIGCONT");
     await hanging;
     expect(await isReaped()).to.equal(false);

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { endWorker } from "../shared/end-worker.ts";
 import type { SessionId } from "../shared/ids.ts";
 import { LOST, lostNotice } from "../shared/lost-session.ts";
+import { ObservedBeats } from "../shared/observed-beats.ts";
 import { PeriodicService } from "../shared/periodic-service.ts";
 import { Records } from "../shared/records.ts";
 import { keys } from "../shared/redis/keys.ts";
@@ -10,13 +11,6 @@ import type { SessionScripts } from "../shared/redis/session-scripts.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
 
 const EVERY_MS = 500;
-/** A pass that comes later than this after the last one proves nothing about the time between. */
-const MAX_GAP_MS = 2_000;
-
-interface Observed {
-  beat: string;
-  since: number;
-}
 
 /**
  * Takes the sessions of dead workers back and puts them in line again. A worker is dead when its beat stood still for a
@@ -24,9 +18,8 @@ interface Observed {
  * Every coordinator runs it; each change is compare-and-set, so that two of them do no harm.
  */
 export class WorkerReaper extends PeriodicService {
-  readonly #observed = new Map<string, Observed>();
+  readonly #observed = new ObservedBeats();
   readonly #records: Records;
-  #answeredAt = 0;
   #silent: string[] | undefined;
 
   constructor(
@@ -46,7 +39,7 @@ export class WorkerReaper extends PeriodicService {
 
   /** Workers whose beat stood still for half a lease at the last pass; undefined when that was long ago. */
   get silentWorkers(): readonly string[] | undefined {
-    return performance.now() - this.#answeredAt > MAX_GAP_MS ? undefined : this.#silent;
+    return this.#observed.isOutdated ? undefined : this.#silent;
   }
 
   protected override async pass(): Promise<void> {
@@ -54,13 +47,9 @@ export class WorkerReaper extends PeriodicService {
     const workers = await redis.smembers(keys.workers);
     const beats = await Promise.all(workers.map((worker) => this.#beatOf(worker)));
     const leases = await Promise.all(workers.map((worker) => this.#leaseOf(worker)));
-    const now = performance.now();
-    // Asked after the answers: they may have been long on their way, and nobody's beat got through either.
-    if (now - this.#answeredAt > MAX_GAP_MS) this.#observed.clear();
-    this.#answeredAt = now;
-    for (const worker of this.#observed.keys()) if (!workers.includes(worker)) this.#observed.delete(worker);
-    const dead = workers.filter((worker, i) => this.#isDead(worker, beats[i]!, leases[i]!, now));
-    this.#silent = workers.filter((worker) => now - this.#observed.get(worker)!.since >= this.leaseMs / 2);
+    const stillMs = this.#observed.see(workers, beats);
+    const dead = workers.filter((_, i) => stillMs[i]! >= leases[i]!);
+    this.#silent = workers.filter((_, i) => stillMs[i]! >= this.leaseMs / 2);
     for (const worker of dead) await this.#reap(worker);
   }
 
@@ -73,16 +62,9 @@ export class WorkerReaper extends PeriodicService {
     return Number((await this.deps.redis.hget(keys.worker(worker), "lease_ms")) ?? this.leaseMs);
   }
 
-  #isDead(worker: string, beat: string, leaseMs: number, now: number): boolean {
-    const known = this.#observed.get(worker);
-    if (known?.beat === beat) return now - known.since >= leaseMs;
-    this.#observed.set(worker, { beat, since: now });
-    return false;
-  }
-
   async #reap(worker: string): Promise<void> {
     const { redis, queueRedis, metrics, log } = this.deps;
-    const beat = this.#observed.get(worker)?.beat;
+    const beat = this.#observed.of(worker);
     const sessions = (await redis.smembers(keys.workerSessions(worker))) as SessionId[];
     log.warn({ worker, sessions: sessions.length }, "a worker died; its sessions are placed again");
     for (const sid of sessions) {
@@ -90,7 +72,7 @@ export class WorkerReaper extends PeriodicService {
       await this.#takeBack(sid, worker);
     }
     if (await endWorker(worker, redis, queueRedis)) metrics.workerLost();
-    this.#observed.delete(worker);
+    this.#observed.forget(worker);
   }
 
   async #takeBack(sid: SessionId, worker: string): Promise<void> {

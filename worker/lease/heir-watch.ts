@@ -1,18 +1,12 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { ObservedBeats } from "../../shared/observed-beats.ts";
 import { PeriodicService } from "../../shared/periodic-service.ts";
 import { keys } from "../../shared/redis/keys.ts";
 
 const EVERY_MS = 500;
-/** A pass that comes later than this after the last one proves nothing about the time between. */
-const MAX_GAP_MS = 2_500;
 /** Of a lease: a worker whose beat stood still for so long will most likely be taken for dead at its end. */
 const SUSPECT_SHARE = 0.5;
-
-interface Observed {
-  beat: string;
-  since: number;
-}
 
 /**
  * Sees another worker fall silent some seconds before it is taken for dead, and has containers made for this worker's
@@ -20,8 +14,7 @@ interface Observed {
  * others some containers that nobody needed.
  */
 export class HeirWatch extends PeriodicService {
-  readonly #observed = new Map<string, Observed>();
-  #passedAt = 0;
+  readonly #observed = new ObservedBeats();
   #expected = 0;
   #expectedUntil = 0;
 
@@ -45,10 +38,8 @@ export class HeirWatch extends PeriodicService {
     const workers = (await redis.smembers(keys.workers)).filter((worker) => worker !== own);
     const states = await Promise.all(workers.map((worker) => redis.hmget(keys.worker(worker), "beat", "lease_ms")));
     const now = performance.now();
-    if (now - this.#passedAt > MAX_GAP_MS) this.#observed.clear();
-    this.#passedAt = now;
-    for (const worker of this.#observed.keys()) if (!workers.includes(worker)) this.#observed.delete(worker);
-    const silentMs = workers.map((worker, i) => now - this.#sinceWhen(worker, states[i]?.[0] ?? "", now));
+    const beats = states.map(([beat]) => beat ?? "");
+    const silentMs = this.#observed.see(workers, beats, now);
     const staying = workers.flatMap((worker, i) => (states[i]?.[1] ? [] : [{ worker, silentMs: silentMs[i]! }]));
     const silent = staying.flatMap((one) => (one.silentMs >= leaseMs * SUSPECT_SHARE ? [one.worker] : []));
     const counts = await Promise.all(silent.map((worker) => redis.scard(keys.workerSessions(worker))));
@@ -63,12 +54,5 @@ export class HeirWatch extends PeriodicService {
     if (count === this.#expected || (count < this.#expected && now < this.#expectedUntil)) return;
     this.#expected = count;
     this.deps.expect(count);
-  }
-
-  #sinceWhen(worker: string, beat: string, now: number): number {
-    const known = this.#observed.get(worker);
-    if (known?.beat === beat) return known.since;
-    this.#observed.set(worker, { beat, since: now });
-    return now;
   }
 }
