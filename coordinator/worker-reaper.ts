@@ -10,7 +10,8 @@ import { keys } from "../shared/redis/keys.ts";
 import type { SessionScripts } from "../shared/redis/session-scripts.ts";
 import type { SessionOpener } from "./calls/session-opener.ts";
 
-const EVERY_MS = 500;
+/** A death is noticed up to two of these after its lease. */
+const EVERY_MS = 250;
 
 /**
  * Takes the sessions of dead workers back and puts them in line again. A worker is dead when its beat stood still for a
@@ -45,8 +46,9 @@ export class WorkerReaper extends PeriodicService {
   protected override async pass(): Promise<void> {
     const { redis } = this.deps;
     const workers = await redis.smembers(keys.workers);
-    const beats = await Promise.all(workers.map((worker) => this.#beatOf(worker)));
-    const leases = await Promise.all(workers.map((worker) => this.#leaseOf(worker)));
+    const states = await Promise.all(workers.map((worker) => redis.hmget(keys.worker(worker), "beat", "lease_ms")));
+    const beats = states.map(([beat]) => beat ?? "");
+    const leases = states.map(([, leaseMs]) => Number(leaseMs ?? this.leaseMs)); // who handed over says how long that may take
     const stillMs = this.#observed.see(workers, beats);
     const dead = workers.filter((_, i) => stillMs[i]! >= leases[i]!);
     this.#silent = workers.filter((_, i) => stillMs[i]! >= this.leaseMs / 2);
@@ -55,11 +57,6 @@ export class WorkerReaper extends PeriodicService {
 
   async #beatOf(worker: string): Promise<string> {
     return (await this.deps.redis.hget(keys.worker(worker), "beat")) ?? "";
-  }
-
-  /** One that handed over says how long its successor may take. */
-  async #leaseOf(worker: string): Promise<number> {
-    return Number((await this.deps.redis.hget(keys.worker(worker), "lease_ms")) ?? this.leaseMs);
   }
 
   async #reap(worker: string): Promise<void> {
