@@ -245,6 +245,9 @@ const toOutput = (raw: unknown): OutputEntry[] =>
     data: fields[5] ?? Buffer.alloc(0),
   }));
 
+/** A checkpoint's id stands in indexes before its record does, for no longer than this. */
+const INDEXED_AHEAD_MS = 60_000;
+
 /** Reads what the scripts wrote. Whoever asks checks the principal. */
 export class Records {
   constructor(private readonly redis: Redis) {}
@@ -288,13 +291,16 @@ export class Records {
     return found.filter((checkpoint) => checkpoint !== undefined);
   }
 
-  /** A principal's, newest first. */
+  /** A principal's, newest first. Takes out of its index what is gone; what is new there may be about to get its record. */
   async checkpointsOf(principal: string, sid?: SessionId): Promise<CheckpointRecord[]> {
     const index = keys.principalCheckpoints(principal);
     const ids = (await this.redis.zrevrange(index, 0, -1)) as CheckpointId[];
     const wanted = sid ? ids.filter((id) => sessionOf(id) === sid) : ids;
     const found = await Promise.all(wanted.map(async (id) => ({ id, checkpoint: await this.checkpoint(id) })));
-    const gone = found.filter(({ checkpoint }) => !checkpoint).map(({ id }) => id);
+    const missing = found.filter(({ checkpoint }) => !checkpoint).map(({ id }) => id);
+    const before = Date.now() - INDEXED_AHEAD_MS;
+    const times = missing.length > 0 ? await this.redis.zmscore(index, ...missing) : [];
+    const gone = missing.filter((_, i) => Number(times[i] ?? 0) < before);
     if (gone.length > 0) await this.redis.zrem(index, ...gone);
     return found.flatMap(({ checkpoint }) => (checkpoint?.principal === principal ? [checkpoint] : []));
   }
