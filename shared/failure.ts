@@ -65,6 +65,12 @@ export class ToolFailure extends Error {
     this.retryAfterMs = options?.retryAfterMs;
   }
 
+  /** As it was recorded. */
+  static of({ code, message, hint, retry_after_ms: retryAfterMs }: FailureRecord): ToolFailure {
+    const options = { ...(hint ? { hint } : {}), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    return new ToolFailure(code, message, options);
+  }
+
   get isRetryable(): boolean {
     return RETRYABLE[this.code];
   }

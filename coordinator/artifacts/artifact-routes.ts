@@ -134,10 +134,7 @@ export class ArtifactRoutes {
     while (!gone.signal.aborted) {
       const asked = { call_id: String(call_id), wait_ms: WAIT_MS.max };
       const { result, failure } = await this.deps.records.getCall(asked, caller());
-      if (failure) {
-        const { code, message, hint } = failure as FailureRecord;
-        throw new ToolFailure(code, message, hint ? { hint } : {});
-      }
+      if (failure) throw ToolFailure.of(failure as FailureRecord);
       if (result) return result as Record<string, unknown>;
     }
     throw new ToolFailure("CANCELLED", "The client went away");

@@ -210,8 +210,8 @@ export class LaneCalls {
 
   #answer({ outcome, notice }: CallEnd): Structured {
     if ("failure" in outcome) {
-      const { code, message, hint } = outcome.failure;
-      throw new ToolFailure(code, notice ? `${message} (${notice})` : message, hint ? { hint } : {});
+      const { message } = outcome.failure;
+      throw ToolFailure.of({ ...outcome.failure, message: notice ? `${message} (${notice})` : message });
     }
     if (!notice) return outcome.result;
     const own = outcome.result.notice;

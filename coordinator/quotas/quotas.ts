@@ -14,6 +14,8 @@ import { QuotaFile } from "./quota-file.ts";
 const STORING = new Set([createCheckpoint.name, forkSession.name]);
 /** Workers count cpu time as long as somebody asked for it so recently. */
 const COUNT_CPU_S = 120;
+/** A call that stores waits for its worker no longer than that. */
+const STORED_LIMIT_TOLD_S = 86_400;
 const REMIND_EVERY_MS = 10_000;
 /** Ends that were seen here, of one principal; others find them in the records. */
 const MAX_ENDED = 1_000;
@@ -75,7 +77,7 @@ export class Quotas implements Service {
   async admitCall(principal: string, tool: Tool, place?: CallId): Promise<void> {
     const quota = this.#quotas.of(principal);
     const { open_calls: open, calls_per_minute: rate, cpu_seconds_per_hour: cpu, stored_bytes: stored } = quota;
-    if (typeof stored === "number" && STORING.has(tool.name)) await this.#checkStored(principal, stored);
+    if (STORING.has(tool.name)) await this.#checkStored(principal, stored);
     if (isUnlimited(place ? open : null) && isUnlimited(rate) && isUnlimited(cpu)) return;
     const ask = async (ended: Iterable<string>): Promise<[Limit | "ok", number?]> => {
       const limits = [open ?? "", rate ?? "", isUnlimited(cpu) ? "" : cpu * 1_000];
@@ -116,8 +118,14 @@ export class Quotas implements Service {
     if (gone.length === 0 || !(await ask())) throw exceeded("sessions", quota);
   }
 
-  /** What a checkpoint takes is known once it is stored: one may begin as long as there is anything left. */
-  async #checkStored(principal: string, most: number): Promise<void> {
+  /** What a checkpoint takes is known as it is written: its worker is told the limit, and holds it. */
+  async #checkStored(principal: string, most: number | null | undefined): Promise<void> {
+    const told = `${keys.quota(principal)}:stored:most`;
+    if (isUnlimited(most)) {
+      await this.deps.redis.del(told);
+      return;
+    }
+    await this.deps.redis.set(told, most, "EX", STORED_LIMIT_TOLD_S);
     const checkpoints = await this.deps.records.checkpointsOf(principal);
     const stored = checkpoints.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
     if (stored >= most) throw exceeded("stored", this.#quotas.of(principal));

@@ -65,7 +65,7 @@ export const keys = {
   checkpointSweep: "cg:checkpoints:sweep",
   /** Hash; `session` is the one that calls of this principal get which name none. */
   principal: (principal: string) => `cg:principal:${principal}`,
-  /** The prefix of what its quotas count, in one hash slot: `:calls`, `:rate`, `:cpu:<hour>`. */
+  /** The prefix of what its quotas count, in one hash slot: `:calls`, `:rate`, `:cpu:<hour>`, `:stored`, `:stored:most`, `:stored:ended`. */
   quota: (principal: string) => `cg:{p:${principal}}`,
   /** String, there while some quota asks workers to count cpu time. */
   cpuCounted: "cg:cpu-counted",

@@ -15,12 +15,12 @@ const QUOTAS = {
     sessions: { sessions: 2 },
     calls: { open_calls: 3 },
     cpu: { cpu_seconds_per_hour: 1 },
-    stored: { stored_bytes: 1 },
+    stored: { stored_bytes: 1_000_000 },
   },
 };
 
 describe("A principal at its quota", () => {
-  const cluster = useCluster();
+  const cluster = useCluster({ CAPACITY: "5" }); // a worker's: more sessions need two of them
   const tokens = useTokens();
   const folder = mkdtempSync(join(tmpdir(), "codegen-mcp-quotas-"));
   const coordinators: Coordinator[] = [];
@@ -111,13 +111,28 @@ describe("A principal at its quota", () => {
     await closeAll(here);
   });
 
-  it("stores no more than it may", async () => {
-    const [here, there] = await connect("stored");
-    await here.call("write_file", { path: "kept", content: "kept" });
-    const { checkpoint_id } = (await here.call("create_checkpoint")).structured;
-    expectExceeded(await there.call("create_checkpoint"));
-    expect((await there.call("read_file", { path: "kept" })).structured.content).to.equal("kept");
+  it("stores no more than it may, on two workers at once", async () => {
+    const both = await connect("stored");
+    const [here, there] = both;
+    const worker = await cluster.stack.addWorker();
+    const open = async (i: number): Promise<Record<string, unknown>> => {
+      const session_id = (await both[i % 2]!.call("create_session", { durability: "none" })).structured.session_id;
+      await both[i % 2]!.call("run_command", { session_id, command: "head -c 300000 /dev/urandom > file" });
+      return { session_id };
+    };
+    const sessions = await Promise.all(Array.from({ length: 6 }, (_, i) => open(i)));
+    const { sessions: listed } = (await here.call("list_sessions")).structured as { sessions: { worker: string }[] };
+    expect(new Set(listed.map((one) => one.worker)).size, "workers").to.equal(2);
+    const answers = await Promise.all(sessions.map((one, i) => both[i % 2]!.call("create_checkpoint", one)));
+    const [made, refused] = [answers.filter(({ isError }) => !isError), answers.filter(({ isError }) => isError)];
+    expect(made).to.have.length(3);
+    for (const { structured } of refused) expect(structured).to.include({ code: "QUOTA_EXCEEDED", retryable: true });
+    for (const { structured } of refused) expect(structured.retry_after_ms).to.be.above(0);
+    const again = sessions[answers.findIndex(({ isError }) => isError)]!;
+    expect(failureOf(await there.call("fork_session", again))).to.equal("QUOTA_EXCEEDED");
+    await there.call("delete_checkpoint", { checkpoint_id: made[0]!.structured.checkpoint_id });
+    expect((await here.call("create_checkpoint", again)).isError, "there is room again").to.equal(false);
     await closeAll(here);
-    await there.call("delete_checkpoint", { checkpoint_id });
+    expect(await worker.stop(60_000, "SIGINT")).to.equal(0);
   });
 });

@@ -6,6 +6,12 @@ const PACK_BYTES = 8 * 1024 * 1024;
 /** What is left in the end goes into the layer's own object. */
 const IN_LAYER_BYTES = 4 * 1024 * 1024;
 
+/** Where objects go. */
+export interface Sink extends Pick<CheckpointStore, "put"> {
+  /** Told early how many bytes there will be in all, so that what is too much is refused before any is written. */
+  expect?(bytes: number): Promise<void>;
+}
+
 /** Collects chunks, and writes a pack whenever there are enough. */
 export class PackWriter {
   readonly stored = new Map<ChunkHash, Location>();
@@ -15,7 +21,7 @@ export class PackWriter {
   #bytes = 0;
   #total = 0;
 
-  constructor(private readonly store: CheckpointStore) {}
+  constructor(private readonly store: Sink) {}
 
   has(hash: ChunkHash): boolean {
     return this.stored.has(hash) || this.#pending.has(hash);
@@ -23,6 +29,11 @@ export class PackWriter {
 
   get totalBytes(): number {
     return this.#total;
+  }
+
+  /** So many bytes more are about to be added. */
+  async expect(bytes: number): Promise<void> {
+    await this.store.expect?.(this.#total + bytes);
   }
 
   async add(hash: ChunkHash, bytes: Buffer): Promise<void> {

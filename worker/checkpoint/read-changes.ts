@@ -50,7 +50,9 @@ export const readChanges = async (sandbox: Sandbox, lineage: Lineage, packs: Pac
     };
     const listed = entries.filter(({ isInline }) => !isInline).flatMap(chunksOf);
     const wanted = [...new Map(listed.map((chunk) => [chunk.hash, chunk])).values()];
-    for (const batch of batches(wanted.filter(({ hash }) => !isHeld(hash)))) await read(sandbox, batch, packs);
+    const missing = wanted.filter(({ hash }) => !isHeld(hash));
+    await packs.expect(missing.reduce((sum, { length }) => sum + length, 0));
+    for (const batch of batches(missing)) await read(sandbox, batch, packs);
   } finally {
     if (!scan.isEnded) await sandbox.endScan().catch(() => {}); // it ends by itself
   }

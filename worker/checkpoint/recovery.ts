@@ -5,6 +5,7 @@ import type { Lease } from "../../shared/redis/session-scripts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
 import { type CheckpointsDeps, type Durability, SessionCheckpoints } from "./session-checkpoints.ts";
+import { StoredQuota } from "./stored-quota.ts";
 import { Turnstile } from "./turnstile.ts";
 
 /** Restores, and checkpoints that nobody waits for: each keeps a core and the store busy. */
@@ -16,14 +17,16 @@ const RETRY_MS = 1_000;
 /** What this worker does so that its sessions outlive it. */
 export class Recovery {
   readonly #records: Records;
+  readonly #quota: StoredQuota;
   readonly #restores = new Turnstile(AT_ONCE);
   readonly #quiet = new Turnstile(AT_ONCE);
 
   constructor(
-    private readonly deps: Omit<CheckpointsDeps, "turnstile">,
+    private readonly deps: Omit<CheckpointsDeps, "turnstile" | "quota">,
     private readonly options: { durability: Durability; quietMs: number; storeWaitMs?: number },
   ) {
     this.#records = new Records(deps.redis);
+    this.#quota = new StoredQuota(deps);
   }
 
   checkpointsOf(record: SessionRecord, lease: Lease, workspace: SessionWorkspace): SessionCheckpoints {
@@ -31,7 +34,11 @@ export class Recovery {
     const { durability, quietMs } = this.options;
     const facts = { id, lease, principal, mutations, checkpoint, isDirty, quietMs };
     const own = (record.durability || durability) as Durability;
-    return new SessionCheckpoints({ ...this.deps, turnstile: this.#quiet }, { ...facts, durability: own }, workspace);
+    return new SessionCheckpoints(
+      { ...this.deps, quota: this.#quota, turnstile: this.#quiet },
+      { ...facts, durability: own },
+      workspace,
+    );
   }
 
   /** Sessions come back now: what can wait leaves them the cores. */

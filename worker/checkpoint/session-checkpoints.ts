@@ -12,8 +12,10 @@ import type { SessionWorkspace } from "../session/session-workspace.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import { Lineage, type Written } from "./lineage.ts";
+import type { Sink } from "./pack-writer.ts";
 import { readTree } from "./read-changes.ts";
 import { restoreCheckpoint, resumeLineage } from "./restore-checkpoint.ts";
+import type { StoredQuota } from "./stored-quota.ts";
 import type { Turnstile } from "./turnstile.ts";
 import { writeCheckpoint } from "./write-checkpoint.ts";
 
@@ -28,6 +30,7 @@ export interface CheckpointsDeps {
   redis: Redis;
   scripts: SessionScripts;
   store: CheckpointStore;
+  quota: StoredQuota;
   /** For checkpoints that nobody waits for, and for restores. */
   turnstile: Turnstile;
   metrics: Pick<WorkerMetrics, "checkpoint" | "restore">;
@@ -42,6 +45,14 @@ interface Wanted {
   undone?: number;
   /** A record of its own even if nothing has changed. */
   isNewInAnyCase?: boolean;
+  /** Somebody asked for it to be stored, and may be told that it is too much. Results rest on the others. */
+  isOnQuota?: boolean;
+}
+
+interface Taken {
+  /** Undefined when nothing has changed. */
+  record: CheckpointRecord | undefined;
+  storedBytes: number;
 }
 
 /** The checkpoints of one session in one epoch: one at a time, each pointed to under the lease. */
@@ -101,14 +112,13 @@ export class SessionCheckpoints {
     }
   }
 
-  /** One that stays until it is deleted. @param by the call that asked for it */
+  /**
+   * One that a call asked for.
+   * @param name of one that stays until it is deleted; empty for one that goes by itself
+   * @throws {ToolFailure} QUOTA_EXCEEDED
+   */
   async take(name: string, by: CallId): Promise<CheckpointRecord> {
-    return await this.#inTurn(() => this.#take({ name, by, isNewInAnyCase: true }));
-  }
-
-  /** One that goes by itself. */
-  async takeNow(by: CallId): Promise<CheckpointRecord> {
-    return await this.#inTurn(() => this.#take({ by, isNewInAnyCase: true }));
+    return await this.#inTurn(() => this.#take({ name, by, isNewInAnyCase: true, isOnQuota: true }));
   }
 
   /** Makes the session's files what `record` holds, in place: what was changed since is undone, and counts as lost. */
@@ -185,21 +195,30 @@ export class SessionCheckpoints {
     }
   }
 
-  /** @returns no record when nothing has changed */
-  async #scanAndPoint({ name = "", by, undone = 0, isNewInAnyCase = false }: Wanted): Promise<{
-    record: CheckpointRecord | undefined;
-    storedBytes: number;
-  }> {
+  async #scanAndPoint(wanted: Wanted): Promise<Taken> {
     const { deps, session } = this;
+    const id = newCheckpointId(session.id) as CheckpointId;
+    const write = (store: Sink): Promise<Taken> => this.#write(id, wanted, store);
+    if (!wanted.isOnQuota) return await write(deps.store);
+    const { principal, lease } = session;
+    return await deps.quota.within({ id, principal, epoch: lease.epoch }, deps.store, write);
+  }
+
+  async #write(
+    id: CheckpointId,
+    { name = "", by, undone = 0, isNewInAnyCase = false }: Wanted,
+    store: Sink,
+  ): Promise<Taken> {
+    const { session } = this;
     const sandbox = await this.workspace.sandbox();
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
     const started = this.#started;
     const covered = others.length > 0 ? Math.min(...others) - 1 : started;
     const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
     if (this.#hasPointer && this.#lineage.layers.length === 0) await this.#resume();
-    const written = await writeCheckpoint(sandbox, deps.store, this.#lineage);
+    const written = await writeCheckpoint(sandbox, store, this.#lineage);
     const isNew = isNewInAnyCase || written.storedBytes > 0 || !this.#hasPointer;
-    const record = isNew ? toRecord(session, written, name, covered) : undefined;
+    const record = isNew ? toRecord(id, session, written, name, covered) : undefined;
     await this.#point(record, { covered, isMoving, undone });
     this.#lineage.advance(written);
     this.#isDirty = isMoving || this.#started > started; // what began meanwhile may have come after the scan
@@ -241,13 +260,13 @@ export class SessionCheckpoints {
 }
 
 const toRecord = (
+  id: CheckpointId,
   { id: sessionId, principal }: { id: SessionId; principal: string },
   { layers, objects, generation, number, files, bytes, storedBytes }: Written,
   name: string,
   covered: number,
 ): CheckpointRecord => ({
-  id: newCheckpointId(sessionId) as CheckpointId,
-  ...{ principal, sessionId, name, createdAt: Date.now(), files, bytes, storedBytes, layers, generation, covered },
+  ...{ id, principal, sessionId, name, createdAt: Date.now(), files, bytes, storedBytes, layers, generation, covered },
   objects: [...objects],
   scan: String(number),
 });

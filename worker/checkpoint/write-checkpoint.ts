@@ -1,9 +1,8 @@
 import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
 import { type ChunkHash, encodeLayer, hashesOf, type Location } from "./layer.ts";
 import type { Lineage, Written } from "./lineage.ts";
-import { PackWriter } from "./pack-writer.ts";
+import { PackWriter, type Sink } from "./pack-writer.ts";
 import { readChanges } from "./read-changes.ts";
 
 /**
@@ -11,7 +10,7 @@ import { readChanges } from "./read-changes.ts";
  * it stands; until then it is nobody's, and swept some time.
  * @throws {ToolFailure} STORE_UNAVAILABLE; SANDBOX_UNAVAILABLE when the agent cannot be asked
  */
-export const writeCheckpoint = async (sandbox: Sandbox, store: CheckpointStore, lineage: Lineage): Promise<Written> => {
+export const writeCheckpoint = async (sandbox: Sandbox, store: Sink, lineage: Lineage): Promise<Written> => {
   const packs = new PackWriter(store);
   const { scan, entries } = await readChanges(sandbox, lineage, packs);
   const { isFull, generation, number, fileCount: files, fileBytes, leftOut } = scan;

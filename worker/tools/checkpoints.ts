@@ -44,6 +44,6 @@ export const restoreCheckpoint =
 
 /** The worker's part: the coordinator makes the sessions. */
 export const forkSession: Executor = async (_args, { callId, checkpoints }) => {
-  const { id } = await checkpoints.takeNow(callId);
+  const { id } = await checkpoints.take("", callId);
   return { checkpoint_id: id };
 };
