@@ -9,6 +9,7 @@ const TOOLS = {
     packages: ["docker-compose"],
   },
   faketime: { isThere: () => Boolean(findProgram("faketime")), packages: ["faketime"] },
+  iproute: { isThere: () => Boolean(findProgram("ip")), packages: ["iproute2"] },
   nginx: { isThere: () => Boolean(findProgram("nginx")), packages: ["nginx"] },
   prometheus: {
     isThere: () => Boolean(findProgram("prometheus") && findProgram("promtool")),

@@ -10,10 +10,10 @@ import { closeRedis, createRedis, whenReady } from "../../shared/redis/connect.t
 import { keys } from "../../shared/redis/keys.ts";
 import { VERSION } from "../../shared/version.ts";
 import { LABELS } from "../../worker/sandbox/container-spec.ts";
+import { PrivateEngine } from "../support/private-engine.ts";
 import { RoundRobinProxy } from "../support/round-robin-proxy.ts";
 import { silentLog } from "../support/silent-log.ts";
 import { Link } from "./link.ts";
-import { PrivateEngine } from "./private-engine.ts";
 
 /** Not /tmp, which lives in memory on some systems: an append-only file costs nothing there. */
 const FOLDER = "/var/tmp/codegen-mcp-chaos-";
