@@ -32,8 +32,10 @@ const Env = CommonEnv.extend({
   SANDBOX_PIDS: z.coerce.number().int().min(32).default(512),
   /** Sockets to the containers live here; in a container, mount the same host path at the same place. */
   RUN_DIR: z.string().default("/run/codegen-mcp"),
-  /** Whether a session may have a network, and whether one has that says nothing of it. It is not filtered. */
+  /** Whether sessions may reach names of a list, and whether one may that says nothing of it. */
   ALLOW_EGRESS: z.stringbool().default(false),
+  /** Which names (JSON, see docs/security.md); without it, package registries and git hosts. */
+  EGRESS_FILE: z.string().min(1).optional(),
   DEFAULT_NETWORK: z.enum(NETWORKS).default("none"),
   /** Where sessions with egress get their packages, through this worker's cache; without one, as pip and npm do here. */
   PIP_INDEX_URL: httpUrl.optional(),

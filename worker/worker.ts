@@ -22,6 +22,9 @@ import { CheckpointSweeper } from "./checkpoint/checkpoint-sweeper.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
+import { EgressProxy } from "./egress/egress-proxy.ts";
+import { EgressRules } from "./egress/egress-rules.ts";
+import { PROXY_ENVIRONMENT } from "./egress/proxy-environment.ts";
 import { DrainWatch } from "./handover/drain-watch.ts";
 import { LeftPlaces } from "./handover/left-places.ts";
 import { Successor } from "./handover/successor.ts";
@@ -66,6 +69,8 @@ import { sendFile } from "./transfer/send-file.ts";
 import { registerWorkerGauges } from "./worker-gauges.ts";
 
 const DRAIN_POLL_MS = 50;
+/** By which sessions reach the package cache; no name of the internet can be the same. */
+const PACKAGES_NAME = "packages.codegen-mcp.internal";
 /** How long the next worker of this host may take to come. */
 const HANDED_OVER_LEASE_MS = 30_000;
 /** How long calls whose processes were killed may take to say so. */
@@ -122,6 +127,7 @@ export class Worker implements Service {
     const own = ["python", "node", "polyglot"].map((name) => [name, `codegen-mcp/${name}:${VERSION}`] as const);
     const images = new SandboxImages([...own, ...config.SANDBOX_IMAGES], config.SANDBOX_IMAGE);
     const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
+    const egress = config.ALLOW_EGRESS ? new EgressProxy({ log }, EgressRules.read(config.EGRESS_FILE)) : undefined;
     const host = new SandboxHost(
       { engine, metrics, log },
       {
@@ -136,13 +142,14 @@ export class Worker implements Service {
         limits,
         seccompProfile: readSeccompProfile(config.SECCOMP_PROFILE),
         runtime: config.SANDBOX_RUNTIME,
-        allowEgress: config.ALLOW_EGRESS,
+        egress,
       },
     );
     this.#host = host;
     const packages = new PackageCache(
-      { host, log },
+      { offer: (name, port) => egress?.offer(name, port), log },
       {
+        name: PACKAGES_NAME,
         folder: config.PACKAGE_CACHE_DIR,
         limitBytes: config.PACKAGE_CACHE_MB * 1024 * 1024,
         pipIndexUrl: config.PIP_INDEX_URL,
@@ -173,7 +180,10 @@ export class Worker implements Service {
     const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
     const accounts = new CpuAccounts(redis, log);
     const removal = new ContainerRemoval(accounts, log);
-    const egressEnvironment = (): Promise<Record<string, string>> => packages.environment();
+    const egressEnvironment = async (): Promise<Record<string, string>> => ({
+      ...PROXY_ENVIRONMENT,
+      ...(await packages.environment()),
+    });
     const providing = { redis, scripts, beats, pool, recovery, removal, accounts, egressEnvironment, log };
     const containers = new ContainerProvider(providing, facts);
     const keeping = {
@@ -269,7 +279,7 @@ export class Worker implements Service {
     const watch = new DrainWatch({ redis, onAsked: onDrainAsked, log }, worker);
     const sweepers = [sweeper, checkpointSweeper, ...(this.#leftPlaces ? [this.#leftPlaces] : [])];
     this.#services = [
-      packages,
+      ...(egress ? [packages] : []),
       host,
       pool,
       beats,

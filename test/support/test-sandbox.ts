@@ -45,7 +45,7 @@ export class TestSandbox implements SandboxListener {
     const claimed = new TestSandbox(sandbox);
     const sessionId = `ses_${randomBytes(5).toString("hex")}`;
     const vouch = VOUCHED_FOR_EVER;
-    await sandbox.claim({ sessionId, epoch, env, memoryMb: 256, cpus: 1, vouch, listener: claimed });
+    await sandbox.claim({ sessionId, principal: "p", epoch, env, memoryMb: 256, cpus: 1, vouch, listener: claimed });
     return claimed;
   }
 

@@ -67,7 +67,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       limits: TEST_LIMITS,
       seccompProfile: readSeccompProfile(OWN_PROFILE),
       runtime: undefined,
-      allowEgress: false,
+      egress: undefined,
     };
     host = new SandboxHost({ engine, metrics: uncounted, log: silentLog }, options);
     const isAvailable = new Promise<void>((resolve) => host!.whenAvailable(resolve));

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { Agent } from "./agent.ts";
 import { AttachConnection } from "./attach-connection.ts";
 import { type AgentConnection, type AgentFrameInit, Connection, type ConnectionListener } from "./connection.ts";
+import { startEgressRelay } from "./egress-relay.ts";
 import { Fence } from "./fence.ts";
 import { Uploads } from "./files/uploads.ts";
 import { WorkspacePaths } from "./files/workspace-path.ts";
@@ -19,6 +20,7 @@ import { TreeUnpacking } from "./tree/tree-unpacking.ts";
 
 const INIT = "/opt/codegen/init";
 const SOCKET = "/run/codegen/agent.sock";
+const EGRESS_SOCKET = "/run/codegen/egress.sock";
 /** Earlier contents of the workspace's files. Not below HOME: they shall not take of the workspace's disk. */
 const HISTORY = "/tmp/.codegen-history";
 const VERSION = "1";
@@ -96,6 +98,7 @@ const main = async (): Promise<void> => {
     ? new AttachConnection(Buffer.from(mark), listener)
     : new Connection(SOCKET, listener);
   connection.start();
+  if (process.env.AGENT_EGRESS) startEgressRelay(EGRESS_SOCKET);
 };
 
 void main();

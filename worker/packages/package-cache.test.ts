@@ -15,9 +15,8 @@ describe("PackageCache", () => {
   let npm: string;
 
   const start = async (limitBytes: number, pipIndexUrl = index.pipUrl): Promise<PackageCache> => {
-    const host = { gateway: "127.0.0.1", whenAvailable: () => {} };
     const urls = { pipIndexUrl, npmRegistryUrl: index.npmUrl };
-    cache = new PackageCache({ host, log: silentLog }, { folder, limitBytes, ...urls });
+    cache = new PackageCache({ offer: () => {}, log: silentLog }, { name: "127.0.0.1", folder, limitBytes, ...urls });
     cache.start();
     const environment = await cache.environment();
     pip = environment.PIP_INDEX_URL!;
@@ -133,11 +132,11 @@ describe("PackageCache", () => {
     await away.stop();
   });
 
-  it("gives no address where it cannot listen, and stops all the same", async () => {
-    const host = { gateway: "192.0.2.1", whenAvailable: () => {} };
-    const urls = { pipIndexUrl: index.pipUrl, npmRegistryUrl: index.npmUrl };
-    const other = new PackageCache({ host, log: silentLog }, { folder, limitBytes: MIB, ...urls });
-    other.start();
+  it("gives no address where it is not started, and stops all the same", async () => {
+    const other = new PackageCache(
+      { offer: () => {}, log: silentLog },
+      { name: "x", folder, limitBytes: MIB, pipIndexUrl: index.pipUrl, npmRegistryUrl: index.npmUrl },
+    );
     expect(await other.environment()).to.deep.equal({});
     await other.stop();
   });

@@ -14,6 +14,8 @@ const MAX_CONNECTIONS = 512;
 const PIP_TIMEOUT_S = "300";
 
 export interface PackageCacheOptions {
+  /** By which sessions reach it, through the proxy. */
+  name: string;
   folder: string;
   limitBytes: number;
   /** The operator's indexes; without one, that of this host's own package manager. */
@@ -27,70 +29,54 @@ export interface PackageCacheOptions {
  */
 export class PackageCache implements Service {
   readonly #files: CachedFiles;
-  #isStarted = false;
   #server: Server | undefined;
-  #environment: Promise<Record<string, string>> = Promise.resolve({});
-  #gateway = "";
+  #environment: Promise<Record<string, string>> | undefined;
 
-  /** @param deps.host says at which address sessions with egress reach this host, once it knows */
+  /** @param deps.offer lets sessions with egress reach a port of this host's loopback address by a name */
   constructor(
-    private readonly deps: {
-      host: { readonly gateway: string | undefined; whenAvailable(onAvailable: () => void): void };
-      log: Logger;
-    },
+    private readonly deps: { offer: (name: string, port: number) => void; log: Logger },
     private readonly options: PackageCacheOptions,
   ) {
     this.#files = new CachedFiles(options.folder, options.limitBytes, deps.log);
-    deps.host.whenAvailable(() => this.#follow());
   }
 
-  /** Idempotent. Returns at once; it listens when the sessions' network is there. */
+  /** Idempotent. Returns at once. */
   start(): void {
-    this.#isStarted = true;
-    this.#follow();
+    this.#environment ??= this.#listen().catch((err: unknown) => {
+      this.deps.log.warn({ err }, "no package cache: sessions ask the indexes that their own tools know");
+      return {};
+    });
   }
 
   /** Idempotent. */
   async stop(): Promise<void> {
-    this.#isStarted = false;
     await this.#environment;
+    this.#environment = undefined;
     await this.#close();
   }
 
-  /** What tells the package managers of a session to come here; nothing where this cannot listen. */
+  /** What tells the package managers of a session to come here; nothing where this does not listen. */
   async environment(): Promise<Record<string, string>> {
-    this.#follow(); // the network may have been made anew
-    return await this.#environment;
+    return (await this.#environment) ?? {};
   }
 
-  #follow(): void {
-    const { gateway } = this.deps.host;
-    if (!this.#isStarted || !gateway || gateway === this.#gateway) return;
-    this.#gateway = gateway;
-    this.#environment = this.#environment
-      .then(() => this.#listen(gateway))
-      .catch((err: unknown) => {
-        this.deps.log.warn({ err, gateway }, "no package cache: sessions ask the indexes that their own tools know");
-        return {};
-      });
-  }
-
-  async #listen(gateway: string): Promise<Record<string, string>> {
-    await this.#close();
-    const { pipIndexUrl, npmRegistryUrl } = this.options;
+  async #listen(): Promise<Record<string, string>> {
+    const { name, pipIndexUrl, npmRegistryUrl } = this.options;
     const [pip, npm] = await Promise.all([pipIndexUrl ?? hostPipIndex(), npmRegistryUrl ?? hostNpmRegistry()]);
     const toUpstream = (url: string | undefined): Upstream | undefined => (url ? new Upstream(url) : undefined);
     const packages = new IndexedPackages(this.#files, { pip: toUpstream(pip), npm: toUpstream(npm) });
     let url = "";
     const server = createServer((request, response) => void this.#serve(packages, url, request, response));
     server.maxConnections = MAX_CONNECTIONS;
-    server.listen(0, gateway);
+    server.listen(0, "127.0.0.1");
     await once(server, "listening");
     this.#server = server;
-    url = `http://${gateway}:${(server.address() as AddressInfo).port}`;
+    const { port } = server.address() as AddressInfo;
+    url = `http://${name}:${port}`;
+    this.deps.offer(name, port);
     this.deps.log.info({ url, pip: pip !== undefined, npm: npm !== undefined }, "package cache listens");
     return {
-      ...(pip ? { PIP_INDEX_URL: `${url}/pip/`, PIP_TRUSTED_HOST: gateway, PIP_DEFAULT_TIMEOUT: PIP_TIMEOUT_S } : {}),
+      ...(pip ? { PIP_INDEX_URL: `${url}/pip/`, PIP_TRUSTED_HOST: name, PIP_DEFAULT_TIMEOUT: PIP_TIMEOUT_S } : {}),
       // A lock file that named this address would be of no use anywhere else.
       ...(npm ? { npm_config_registry: `${url}/npm/`, npm_config_omit_lockfile_registry_resolved: "true" } : {}),
     };

@@ -13,6 +13,9 @@ export const CONTAINER_PATHS = {
 /** Grows whenever a container that an older worker made must not be handed out by a newer one. */
 export const SPEC_VERSION = "1";
 
+/** In the environment of a container whose session has egress. */
+export const EGRESS_SIGN = "AGENT_EGRESS=1";
+
 export const LABELS = {
   deployment: "codegen-mcp.deployment",
   store: "codegen-mcp.store",
@@ -64,8 +67,8 @@ export interface ContainerSpec {
   agentVolume: string;
   /** Folder on the engine's host that holds the agent's socket; only for the socket transport. */
   socketFolder: string | undefined;
-  /** The bridge network of a session with egress; undefined for none at all. */
-  network: string | undefined;
+  /** Whether its agent carries connections to the worker's proxy; it has no network but loopback in any case. */
+  hasEgress: boolean;
   /** What each attachment begins with; only for the attach transport. */
   attachMark: string | undefined;
   /** A profile as JSON; undefined for the engine's own. */
@@ -110,7 +113,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     WorkingDir: "/",
     Entrypoint: [`${CONTAINER_PATHS.codegen}/init`, "supervise", "--"],
     Cmd: [`${CONTAINER_PATHS.codegen}/node`, ...NODE_FLAGS, `${CONTAINER_PATHS.codegen}/agent.cjs`],
-    Env: environment(transport, spec.attachMark),
+    Env: environment(spec),
     Labels: {
       [LABELS.deployment]: spec.deployment,
       [LABELS.store]: spec.store,
@@ -125,7 +128,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
     AttachStdin: false,
     AttachStdout: false,
     AttachStderr: false,
-    NetworkDisabled: spec.network === undefined,
+    NetworkDisabled: true,
     HostConfig: {
       CapDrop: ["ALL"],
       Privileged: false,
@@ -133,7 +136,7 @@ export const containerOptions = (spec: ContainerSpec): ContainerCreateOptions =>
       ...(spec.runtime ? { Runtime: spec.runtime } : {}),
       ReadonlyRootfs: true,
       LogConfig: { Type: "none", Config: {} }, // else user code could fill the host's disk through the agent's stdout
-      NetworkMode: spec.network ?? "none",
+      NetworkMode: "none",
       IpcMode: "private",
       Memory: memory,
       MemorySwap: memory, // both together: no swap
@@ -172,13 +175,14 @@ const noCopy = { NoCopy: true, Labels: {}, DriverConfig: { Name: "", Options: {}
 const tmpfs = (sizeMb: number, files: number, owner: string): string =>
   `rw,exec,nosuid,nodev,size=${sizeMb}m,nr_inodes=${files},${owner}`;
 
-const environment = (transport: AgentTransport, attachMark: string | undefined): string[] => [
+const environment = ({ transport, attachMark, hasEgress }: ContainerSpec): string[] => [
   `HOME=${CONTAINER_PATHS.home}`,
   "USER=dev",
   "LOGNAME=dev",
   "SHELL=/bin/bash",
   "LANG=C.UTF-8",
   `AGENT_TRANSPORT=${transport}`,
+  ...(hasEgress ? [EGRESS_SIGN] : []),
   ...(attachMark ? [`AGENT_ATTACH_MARK=${attachMark}`] : []),
   "MALLOC_ARENA_MAX=1",
   "UV_THREADPOOL_SIZE=1",

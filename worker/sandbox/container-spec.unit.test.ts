@@ -13,7 +13,7 @@ const spec: ContainerSpec = {
   transport: "socket",
   agentVolume: "v",
   socketFolder: "/run/x/s",
-  network: undefined,
+  hasEgress: false,
   attachMark: undefined,
   seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
   runtime: undefined,
@@ -34,12 +34,11 @@ describe("A container's options", () => {
     });
   });
 
-  it("take no right back for a session with egress: only the network differs", () => {
-    const { HostConfig, NetworkDisabled, ...rest } = containerOptions({ ...spec, network: "net" });
-    const { HostConfig: without, NetworkDisabled: _, ...same } = containerOptions(spec);
-    expect(NetworkDisabled).to.equal(false);
-    expect(HostConfig).to.deep.equal({ ...without, NetworkMode: "net" });
+  it("take no right back for a session with egress, not even for a network: only its agent knows", () => {
+    const { Env, ...rest } = containerOptions({ ...spec, hasEgress: true });
+    const { Env: without, ...same } = containerOptions(spec);
     expect(rest).to.deep.equal(same);
+    expect(Env?.filter((one) => !without?.includes(one))).to.deep.equal(["AGENT_EGRESS=1"]);
   });
 
   it("name a filter of system calls and a runtime only where there are ones to name", () => {

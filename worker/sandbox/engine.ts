@@ -167,25 +167,6 @@ export class Engine {
     }));
   }
 
-  /** Gives the new bridge network's id. What is in it reaches out, and not what else is in it. */
-  async createNetwork(name: string, labels: Record<string, string>): Promise<string> {
-    const options = { Name: name, Driver: "bridge", CheckDuplicate: true, Labels: labels };
-    const isolated = { "com.docker.network.bridge.enable_icc": "false" };
-    const create = () => this.docker.createNetwork({ ...options, Options: isolated });
-    return (await this.#call(`create network "${name}"`, create)).id;
-  }
-
-  /** The address at which containers of a network reach this host; undefined where there is no such network. */
-  async gatewayOf(network: string): Promise<string | undefined> {
-    try {
-      const found = await this.#call(`inspect network "${network}"`, () => this.docker.getNetwork(network).inspect());
-      return (found as { IPAM?: { Config?: { Gateway?: string }[] } }).IPAM?.Config?.[0]?.Gateway ?? "";
-    } catch (error) {
-      if (statusOf(error) === 404) return undefined;
-      throw error;
-    }
-  }
-
   /** @returns false for one that a container uses: the engine refuses */
   async removeNetwork(id: string): Promise<boolean> {
     const removal = this.#call(`remove network ${short(id)}`, () => this.docker.getNetwork(id).remove());

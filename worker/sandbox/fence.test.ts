@@ -57,7 +57,7 @@ describe("A sandbox's fences", () => {
     await running.says("begun");
     shared.sandbox.vouch(agentOnly());
     await eventually("everything is stopped", isStopped);
-    const claim = { sessionId: "ses_next", env: {}, memoryMb: 256, cpus: 1, listener: shared };
+    const claim = { sessionId: "ses_next", principal: "p", env: {}, memoryMb: 256, cpus: 1, listener: shared };
     await shared.sandbox.claim({ ...claim, epoch: 2n, vouch: VOUCHED_FOR_EVER });
     await eventually("it goes on", async () => !(await isStopped()));
     await shared.sandbox.kill(running.processId, "SIGKILL");

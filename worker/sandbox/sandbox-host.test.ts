@@ -59,7 +59,7 @@ describe("SandboxHost", () => {
     limits: TEST_LIMITS,
     seccompProfile: readSeccompProfile(OWN_PROFILE),
     runtime: undefined,
-    allowEgress: false,
+    egress: undefined,
   });
 
   it("says that it is unavailable while there is no engine, and becomes available when it comes, again and again", async () => {

@@ -5,12 +5,20 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Service } from "../../shared/service.ts";
+import { EgressDoor } from "../egress/egress-door.ts";
+import type { EgressProxy } from "../egress/egress-proxy.ts";
 import type { AgentFiles } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
 import { channelOf } from "./channel-of.ts";
-import { type AgentTransport, containerOptions, LABELS, type SandboxLimits } from "./container-spec.ts";
-import { type EgressNetwork, ensureEgressNetwork } from "./egress-network.ts";
+import {
+  type AgentTransport,
+  CONTAINER_PATHS,
+  containerOptions,
+  EGRESS_SIGN,
+  LABELS,
+  type SandboxLimits,
+} from "./container-spec.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import { type DeathReason, Sandbox } from "./sandbox.ts";
 import type { SandboxImages } from "./sandbox-images.ts";
@@ -39,8 +47,8 @@ export interface SandboxHostOptions {
   seccompProfile: string | undefined;
   /** As `ContainerSpec` has it. */
   runtime: string | undefined;
-  /** Whether sessions may have a network. */
-  allowEgress: boolean;
+  /** Serves the connections of sessions with egress; undefined where there are none. */
+  egress: Pick<EgressProxy, "take"> | undefined;
 }
 
 /** What a session's container is made with; the pool's have the default image and no network. */
@@ -54,8 +62,6 @@ interface Prepared {
   engineId: string;
   agentVolume: string;
   transport: AgentTransport;
-  /** Only where egress is allowed. */
-  network: EgressNetwork | undefined;
 }
 
 /**
@@ -123,7 +129,7 @@ export class SandboxHost implements Service {
    * @throws {ToolFailure} SANDBOX_UNAVAILABLE, IMAGE_NOT_FOUND or NETWORK_DISABLED, with nothing left behind
    */
   async create({ image, hasEgress } = this.pooledKind): Promise<Sandbox> {
-    if (hasEgress && !this.options.allowEgress) {
+    if (hasEgress && !this.options.egress) {
       throw new ToolFailure("NETWORK_DISABLED", "This server's sessions have no network", {
         hint: "Leave network out. The operator allows egress by ALLOW_EGRESS=true.",
       });
@@ -161,7 +167,7 @@ export class SandboxHost implements Service {
       containerId,
       slot,
       this.options.limits,
-      state.network !== undefined,
+      this.#doorOf(state.env.includes(EGRESS_SIGN) ? state.binds[CONTAINER_PATHS.run] : undefined),
       { engine, channel, metrics, log, onRemoved },
       state.isPaused,
     );
@@ -182,11 +188,6 @@ export class SandboxHost implements Service {
 
   get pooledKind(): SandboxKind {
     return { image: this.images.defaultName, hasEgress: false };
-  }
-
-  /** The address at which sessions with egress reach this host; undefined where there are none. */
-  get gateway(): string | undefined {
-    return this.#prepared?.network?.gateway;
   }
 
   /**
@@ -253,7 +254,7 @@ export class SandboxHost implements Service {
 
   async #prepare(): Promise<Prepared> {
     const { engine } = this.deps;
-    const { agentImage, agentFiles, images, worker } = this.options;
+    const { agentImage, agentFiles, images } = this.options;
     const { id: engineId, runtimes } = await engine.info();
     this.#checkRuntime(runtimes);
     await engine.imageId(images.reference(images.defaultName));
@@ -261,13 +262,12 @@ export class SandboxHost implements Service {
     const agentVolume = await ensureAgentVolume(engine, agentImage, agentFiles, labels);
     await this.#signRunFolder();
     const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
-    const network = this.options.allowEgress
-      ? await ensureEgressNetwork(engine, worker, labels).catch((err: unknown) => {
-          this.deps.log.error({ err }, "no network: sessions with egress cannot be started");
-          return undefined; // the others can
-        })
-      : undefined;
-    return { engineId, agentVolume, transport, network };
+    return { engineId, agentVolume, transport };
+  }
+
+  #doorOf(folder: string | undefined): EgressDoor | undefined {
+    const { egress } = this.options;
+    return egress && folder ? new EgressDoor(folder, (socket, principal) => egress.take(socket, principal)) : undefined;
   }
 
   #checkRuntime(known: string[]): void {
@@ -309,7 +309,7 @@ export class SandboxHost implements Service {
         transport: "socket" as const,
         hasEgress: false,
       };
-      this.#tested = await this.#create({ engineId, agentVolume, network: undefined }, image, SELF_TEST_TIMEOUT_MS);
+      this.#tested = await this.#create({ engineId, agentVolume }, image, SELF_TEST_TIMEOUT_MS);
       return "socket";
     } catch (err) {
       this.deps.log.warn({ err }, "this engine does not carry unix sockets into containers; using attached stdio");
@@ -318,15 +318,18 @@ export class SandboxHost implements Service {
   }
 
   async #create(
-    { engineId, agentVolume, network }: Omit<Prepared, "transport">,
+    { engineId, agentVolume }: Omit<Prepared, "transport">,
     { reference: image, transport, hasEgress }: { reference: string; transport: AgentTransport; hasEgress: boolean },
     timeoutMs: number,
   ): Promise<Sandbox> {
     const { engine, metrics, log } = this.deps;
     const startedAt = performance.now();
     const { deployment, worker, limits, runFolder, seccompProfile, runtime } = this.options;
-    if (hasEgress && !network)
-      throw new ToolFailure("SANDBOX_UNAVAILABLE", "Cannot start a session with egress: its network could not be made");
+    if (hasEgress && transport !== "socket")
+      throw new ToolFailure(
+        "NETWORK_DISABLED",
+        "Egress needs an engine that carries this host's sockets into containers",
+      );
     const store = this.options.store();
     const slot = randomBytes(6).toString("hex");
     const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;
@@ -350,13 +353,19 @@ export class SandboxHost implements Service {
         attachMark,
         seccompProfile,
         runtime,
-        network: hasEgress ? network?.name : undefined,
+        hasEgress,
       };
       containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
       const id = containerId;
       const channel = socket ?? new AttachChannel(engine, id, attachMark!);
       const onRemoved = () => this.#sandboxes.delete(id);
-      const sandbox = new Sandbox(id, slot, limits, hasEgress, { engine, channel, metrics, log, onRemoved });
+      const sandbox = new Sandbox(id, slot, limits, this.#doorOf(hasEgress ? socketFolder : undefined), {
+        engine,
+        channel,
+        metrics,
+        log,
+        onRemoved,
+      });
       this.#sandboxes.set(id, sandbox);
       if (socket) await sandbox.open();
       await engine.start(id);

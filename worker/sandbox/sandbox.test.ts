@@ -17,7 +17,15 @@ describe("A sandbox", () => {
     const listener = await TestSandbox.claim(sandbox);
     const limits = { memoryMb: 300, cpus: 0.5 };
     const vouch = VOUCHED_FOR_EVER;
-    await sandbox.claim({ sessionId: "ses_x1", epoch: 7n, env: { TOKEN: "t" }, ...limits, vouch, listener });
+    await sandbox.claim({
+      sessionId: "ses_x1",
+      principal: "p",
+      epoch: 7n,
+      env: { TOKEN: "t" },
+      ...limits,
+      vouch,
+      listener,
+    });
     expect(await listener.run("echo $TOKEN")).to.include({ stdout: "t\n" });
     const { HostConfig } = await docker.docker.getContainer(sandbox.containerId).inspect();
     expect(HostConfig).to.include({ NanoCpus: 5e8, Memory: memoryBytes({ ...TEST_LIMITS, memoryMb: 300 }) });
@@ -30,6 +38,7 @@ describe("A sandbox", () => {
     const owner = await docker.claim();
     const claim = {
       sessionId: "ses_x",
+      principal: "p",
       env: {},
       memoryMb: TEST_LIMITS.memoryMb,
       cpus: TEST_LIMITS.cpus,

@@ -11,6 +11,7 @@ import {
 } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { inSpan, isInSpan } from "../../shared/tracing/in-span.ts";
+import type { EgressDoor } from "../egress/egress-door.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 import { AgentLink, type AgentLinkListener } from "./agent-link.ts";
 import { memoryBytes, nanoCpus, type SandboxLimits } from "./container-spec.ts";
@@ -90,6 +91,7 @@ export interface SandboxListener {
 
 export interface Claim {
   sessionId: string;
+  principal: string;
   epoch: bigint;
   env: Record<string, string>;
   memoryMb: number;
@@ -130,8 +132,8 @@ export class Sandbox extends SandboxFiles {
     /** The same as the container's slot label. */
     readonly slot: string,
     private readonly limits: SandboxLimits,
-    /** Whether it reaches the network. */
-    readonly hasEgress: boolean,
+    /** Its way to the worker's proxy; undefined for none. */
+    private readonly egress: EgressDoor | undefined,
     private readonly deps: {
       engine: Engine;
       channel: AgentChannel;
@@ -203,7 +205,7 @@ export class Sandbox extends SandboxFiles {
    * Makes this the session's sandbox. Waits for the agent's greeting, and for new limits only where they differ from the
    * pool's; the container's new name comes when it comes.
    */
-  async claim({ sessionId, epoch, env, memoryMb, cpus, vouch, listener }: Claim): Promise<void> {
+  async claim({ sessionId, principal, epoch, env, memoryMb, cpus, vouch, listener }: Claim): Promise<void> {
     this.#listener = listener;
     this.#granted = { memoryMb, cpus };
     const { engine, log } = this.deps;
@@ -212,6 +214,7 @@ export class Sandbox extends SandboxFiles {
     const memory = memoryBytes(limits);
     await Promise.all([
       this.#link.greet({ epoch, env }, vouch),
+      this.egress?.open(principal),
       isChanged
         ? engine.update(this.containerId, { Memory: memory, MemorySwap: memory, NanoCpus: nanoCpus(cpus) })
         : undefined,
@@ -227,6 +230,7 @@ export class Sandbox extends SandboxFiles {
    */
   async resume({
     sessionId,
+    principal,
     epoch,
     env,
     agentBoot,
@@ -240,6 +244,7 @@ export class Sandbox extends SandboxFiles {
     this.#madeAtMs = undefined;
     this.#bootId = agentBoot;
     for (const { processId, recordedBytes } of processes) this.#ledger.resume(processId, recordedBytes);
+    await this.egress?.open(principal);
     await this.#link.open({ epoch, env }, vouch);
     await this.thaw(vouch); // an earlier worker may have frozen it
     await this.#link.connected(RECONNECT_MS);
@@ -253,8 +258,13 @@ export class Sandbox extends SandboxFiles {
   async leave(): Promise<void> {
     this.#death ??= "removed";
     this.#listener = undefined;
+    this.egress?.close();
     await this.#link.close();
     this.deps.onRemoved();
+  }
+
+  get hasEgress(): boolean {
+    return this.egress !== undefined;
   }
 
   /** Which start of the agent this is. */
@@ -379,6 +389,7 @@ export class Sandbox extends SandboxFiles {
     this.#death ??= "removed";
     this.#listener = undefined;
     await this.deps.engine.remove(this.containerId);
+    this.egress?.close();
     await this.#link.close();
     await this.deps.channel.discard();
     this.deps.onRemoved();

@@ -81,7 +81,7 @@ export class ContainerProvider {
    * @throws {Error} when its container or its agent does not answer
    */
   async resume(record: SessionRecord, { workspace, lease }: OwnedSession, sandbox: Sandbox): Promise<CallId[]> {
-    const { id: sid, memoryMb, cpus, agentBoot } = record;
+    const { id: sid, memoryMb, cpus, agentBoot, principal } = record;
     const { scripts, beats } = this.deps;
     const env = await this.#environment(record, sandbox.hasEgress);
     const detached = await this.#records.detachedCalls(sid);
@@ -91,7 +91,7 @@ export class ContainerProvider {
     workspace.provide(sandbox);
     const processes = running.map(({ id, bytes }) => ({ processId: id, recordedBytes: bytes }));
     const epoch = BigInt(lease.epoch);
-    const claim = { sessionId: sid, epoch, env, memoryMb, cpus, vouch: beats.vouch, listener: workspace };
+    const claim = { sessionId: sid, principal, epoch, env, memoryMb, cpus, vouch: beats.vouch, listener: workspace };
     const unknown = await sandbox.resume({ ...claim, agentBoot, processes });
     for (const id of unknown as ProcessId[])
       workspace.disown(id, (await this.#records.callState(sid, callIdOf(id))) === "running");
@@ -108,9 +108,9 @@ export class ContainerProvider {
     isHeld: () => boolean,
   ): Promise<Sandbox> {
     const { beats, recovery, removal, log } = this.deps;
-    const { memoryMb, cpus, id: sessionId } = record;
+    const { memoryMb, cpus, id: sessionId, principal } = record;
     const env = await this.#environment(record, kind.hasEgress);
-    const claim = { sessionId, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
+    const claim = { sessionId, principal, epoch: BigInt(session.lease.epoch), memoryMb, cpus, env };
     for (let attempt = 1; ; attempt++) {
       const sandbox = await this.#take(kind, isHeld);
       session.workspace.hold(sandbox);

@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { ConfigError } from "../../shared/config.ts";
+import { EgressRules } from "./egress-rules.ts";
+
+describe("Rules of egress", () => {
+  const rules = EgressRules.of({
+    allow: ["plain.example", "*.wild.example", "git.example:22"],
+    hosts: { "git.example": "10.0.0.1" },
+    principals: { team: { allow: ["own.example"] }, all: { allow: ["*"] }, none: { allow: [] } },
+  });
+
+  it("allow the names that are listed, on the ports of the web", () => {
+    expect(rules.allows("x", "plain.example", 443)).to.equal(true);
+    expect(rules.allows("x", "plain.example", 80)).to.equal(true);
+    expect(rules.allows("x", "a.b.wild.example", 443)).to.equal(true);
+    expect(rules.allows("x", "git.example", 22)).to.equal(true);
+  });
+
+  it("allow nothing else", () => {
+    for (const [name, port] of [
+      ["plain.example", 22],
+      ["git.example", 443],
+      ["wild.example", 443],
+      [".wild.example", 443],
+      ["notwild.example", 443],
+      ["evil-plain.example", 443],
+      ["plain.example.evil", 443],
+      ["x.plain.example", 443],
+      ["127.0.0.1", 80],
+      ["", 80],
+    ] as const)
+      expect(rules.allows("x", name, port), `${name}:${port}`).to.equal(false);
+  });
+
+  it("are a principal's own where it has any", () => {
+    expect(rules.allows("team", "own.example", 443)).to.equal(true);
+    expect(rules.allows("team", "plain.example", 443)).to.equal(false);
+    expect(rules.allows("all", "any.thing", 443)).to.equal(true);
+    expect(rules.allows("none", "plain.example", 443)).to.equal(false);
+    expect(rules.allows("constructor", "plain.example", 443)).to.equal(true);
+  });
+
+  it("know addresses that the operator gave", () => {
+    expect(rules.addressOf("git.example")).to.equal("10.0.0.1");
+    expect(rules.addressOf("constructor")).to.equal(undefined);
+  });
+
+  it("are package registries and git hosts where there is no file", () => {
+    const defaults = EgressRules.read(undefined);
+    expect(defaults.allows("x", "github.com", 443)).to.equal(true);
+    expect(defaults.allows("x", "example.org", 443)).to.equal(false);
+  });
+
+  it("name what is wrong with a file", () => {
+    const folder = mkdtempSync(join(tmpdir(), "egress-"));
+    const file = join(folder, "egress.json");
+    for (const content of ["{", '{"allow": ["https://x"]}', '{"alow": []}', '{"hosts": {"a": "b"}}']) {
+      writeFileSync(file, content);
+      expect(() => EgressRules.read(file), content).to.throw(ConfigError, /EGRESS_FILE/);
+    }
+    rmSync(folder, { recursive: true });
+  });
+});
