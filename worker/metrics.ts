@@ -1,6 +1,7 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import { isFailureCode } from "../shared/failure.ts";
 import { LossMetrics } from "../shared/metrics/loss-metrics.ts";
+import type { EgressVerdict } from "./egress/egress-judge.ts";
 import type { DeathReason } from "./sandbox/sandbox.ts";
 
 /** How a session's container was found: `warm` in the pool, made because the pool was empty (`miss`), or of a kind that it never holds. */
@@ -14,6 +15,7 @@ const POOL_ANSWERS: PoolAnswer[] = ["warm", "miss", "other_kind"];
 const CHECKPOINT_RESULTS: CheckpointResult[] = ["stored", "unchanged", "failed"];
 const DEATHS: DeathReason[] = ["oom", "exited", "removed", "unresponsive"];
 const LEASE_LOSSES: LeaseLoss[] = ["fenced", "frozen"];
+const EGRESS_VERDICTS: EgressVerdict[] = ["allowed", "not_listed", "not_public", "not_found"];
 
 const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800];
 const WAIT_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600];
@@ -37,6 +39,7 @@ export class WorkerMetrics {
   readonly #checkpointSeconds;
   readonly #restores;
   readonly #restoreSeconds;
+  readonly #egress;
 
   constructor(
     registry: Registry,
@@ -106,6 +109,12 @@ export class WorkerMetrics {
     );
     this.#restores = counter("codegen_restores_total", "Containers filled from a checkpoint, by result", ["result"]);
     this.#restoreSeconds = histogram("codegen_restore_seconds", "Time to bring a session's files back", LONG_SECONDS);
+    this.#egress = counter(
+      "codegen_egress_requests_total",
+      "Requests of sessions to reach a name, by what became of them",
+      ["result"],
+    );
+    for (const result of EGRESS_VERDICTS) this.#egress.inc({ result }, 0);
     for (const result of POOL_ANSWERS) this.#poolTakes.inc({ result }, 0);
     for (const result of CHECKPOINT_RESULTS) this.#checkpoints.inc({ result }, 0);
     for (const result of ["restored", "failed"]) this.#restores.inc({ result }, 0);
@@ -174,5 +183,9 @@ export class WorkerMetrics {
   restore(result: "restored" | "failed", durationMs: number): void {
     this.#restores.inc({ result });
     if (result === "restored") this.#restoreSeconds.observe(durationMs / 1000);
+  }
+
+  egress(result: EgressVerdict): void {
+    this.#egress.inc({ result });
   }
 }

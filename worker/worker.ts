@@ -22,6 +22,7 @@ import { CheckpointSweeper } from "./checkpoint/checkpoint-sweeper.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
+import { EgressJudge } from "./egress/egress-judge.ts";
 import { EgressProxy } from "./egress/egress-proxy.ts";
 import { EgressRules } from "./egress/egress-rules.ts";
 import { PROXY_ENVIRONMENT } from "./egress/proxy-environment.ts";
@@ -127,7 +128,8 @@ export class Worker implements Service {
     const own = ["python", "node", "polyglot"].map((name) => [name, `codegen-mcp/${name}:${VERSION}`] as const);
     const images = new SandboxImages([...own, ...config.SANDBOX_IMAGES], config.SANDBOX_IMAGE);
     const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
-    const egress = config.ALLOW_EGRESS ? new EgressProxy({ log }, EgressRules.read(config.EGRESS_FILE)) : undefined;
+    const judge = config.ALLOW_EGRESS ? new EgressJudge(EgressRules.read(config.EGRESS_FILE)) : undefined;
+    const egress = judge && new EgressProxy({ metrics, log }, judge);
     const host = new SandboxHost(
       { engine, metrics, log },
       {

@@ -1,4 +1,4 @@
-/** Self-signed certificates of `localhost` and their keys, for tests: a machine need not have openssl. Worth nothing elsewhere. */
+/** Self-signed certificates, of `localhost` but for the last, and their keys, for tests: a machine need not have openssl. Worth nothing elsewhere. */
 export interface Certificate {
   cert: string;
   key: string;
@@ -44,6 +44,29 @@ C4TdMSQcNvCk6t8=
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7y9yba2Vgg/u12Ty
 22/uBpVP21k+aa2nDm7NzcX31DGhRANCAARUmpe/p+k3zBOJSETwxSKwZFU+lFvK
 FOCQRqLxk6FicdOQnQajezqjp3ArGxw2rtvNHl3ZAYm3tDBL0LFwyPun
+-----END PRIVATE KEY-----
+`,
+};
+
+/** Of `site.example` and all below it. */
+export const siteCertificate: Certificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBwDCCAWagAwIBAgIUdWnqK8GH8tUMHyaRQs9GB8rvdHwwCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVY29kZWdlbi1tY3AgdGVzdCBzaXRlMCAXDTI2MTEyNjAxMzI1
+OFoYDzIxMjYxMTAyMDEzMjU4WjAgMR4wHAYDVQQDDBVjb2RlZ2VuLW1jcCB0ZXN0
+IHNpdGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQEYCcuHfvRVPmW9UwDVwFV
+u67KsWshiVhYVrYJjA2lFUsk1l2FFdotopr2O/NqF9PfsFNmjKlwp1U4nRZ7IvQF
+o3wwejAdBgNVHQ4EFgQUKdi/G1K0VbOiz3Tckx8K7FrOH1EwHwYDVR0jBBgwFoAU
+Kdi/G1K0VbOiz3Tckx8K7FrOH1EwJwYDVR0RBCAwHoIMc2l0ZS5leGFtcGxlgg4q
+LnNpdGUuZXhhbXBsZTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUC
+IQCbxoirEOiMHi7w42b5QHSxtg5FAF+dQX8PyVzRetPLtgIgSJ0eBO2cvjcvkrdu
+kND1eyPMjmF7raE6fHMaDU67LaI=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSsM/+XPm45s3qr22
+/QPqlEF/dwoLQKX3QT5A4rG8ls2hRANCAAQEYCcuHfvRVPmW9UwDVwFVu67KsWsh
+iVhYVrYJjA2lFUsk1l2FFdotopr2O/NqF9PfsFNmjKlwp1U4nRZ7IvQF
 -----END PRIVATE KEY-----
 `,
 };

@@ -1,22 +1,35 @@
+import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { expect } from "chai";
-import { silentLog } from "../../test/support/silent-log.ts";
+import pino from "pino";
+import { EgressJudge, type EgressVerdict } from "./egress-judge.ts";
 import { EgressProxy } from "./egress-proxy.ts";
 import { EgressRules } from "./egress-rules.ts";
+import { isPublicAddress } from "./public-address.ts";
 
 describe("The egress proxy", () => {
   let target: HttpServer;
   let door: Server;
   let port: number;
-  const asked: IncomingMessage[] = [];
+  const asked: { headers: IncomingMessage["headers"]; at: string | undefined }[] = [];
+  const counted: EgressVerdict[] = [];
+  const logged: Record<string, unknown>[] = [];
+  /** A name server that may say something else the next time. */
+  const answers = new Map<string, string[]>();
+  const resolve = async (name: string): Promise<LookupAddress[]> => {
+    const address = answers.get(name)?.shift();
+    if (address === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
+    return [{ address, family: address.includes(":") ? 6 : 4 }];
+  };
 
   before(async () => {
     target = createHttpServer((request, response) => {
-      asked.push(request);
+      asked.push({ headers: request.headers, at: request.socket.localAddress });
       response.writeHead(200, { connection: "close" }).end("reached");
-    }).listen(0, "127.0.0.1");
+    }).listen(0, "0.0.0.0");
     await once(target, "listening");
     port = (target.address() as AddressInfo).port;
     const rules = EgressRules.of({
@@ -24,7 +37,10 @@ describe("The egress proxy", () => {
       hosts: { "pinned.example": "127.0.0.1" },
       principals: { team: { allow: [`team.example:${port}`] } },
     });
-    const proxy = new EgressProxy({ log: silentLog }, rules);
+    const log = pino({}, { write: (line) => void logged.push(JSON.parse(line)) });
+    const isPublic = (address: string): boolean => address === "127.0.0.2" || isPublicAddress(address); // there is no internet here
+    const metrics = { egress: (verdict: EgressVerdict) => void counted.push(verdict) };
+    const proxy = new EgressProxy({ metrics, log }, new EgressJudge(rules, resolve, isPublic));
     proxy.offer("own.internal", port);
     door = createServer((socket) => {
       socket.once("data", (first: Buffer) => {
@@ -51,9 +67,11 @@ describe("The egress proxy", () => {
     let answer = "";
     socket.on("data", (data) => {
       answer += String(data);
-      if (then && answer.includes("200 Connection Established")) socket.write(then);
-      then = "";
-      if (/ 40\d /.test(answer)) socket.end();
+      if (then && /200 Connection Established|reached/.test(answer)) {
+        socket.write(then);
+        then = "";
+      }
+      if (/ (40\d|502) /.test(answer)) socket.end();
     });
     await once(socket, "close");
     return answer;
@@ -74,10 +92,25 @@ describe("The egress proxy", () => {
     expect(await get(`http://own.internal:${port}/`)).to.include("reached");
   });
 
-  it("refuses a name or a port that is not, by name", async () => {
-    expect(await tunnel("pinned.example:22")).to.match(/ 403 .*pinned\.example:22 is not allowed/s);
-    expect(await get("http://pinned.example/")).to.match(/ 403 /);
-    expect(await tunnel("own.internal:22")).to.match(/ 403 /);
+  it("refuses a name or a port that is not, and says how it would be", async () => {
+    const rule = (text: string) => new RegExp(`^HTTP/1.1 403 .*"${text}" under "allow" in EGRESS_FILE$`, "s");
+    expect(await tunnel("pinned.example:22")).to.match(rule("pinned.example:22"));
+    expect(await tunnel("pinned.example:443")).to.match(rule("pinned.example"));
+    expect(await get("http://pinned.example/")).to.match(rule("pinned.example"));
+    expect(await tunnel("own.internal:22")).to.match(rule("own.internal:22"));
+    expect(logged.at(-1)).to.include({ principal: "anyone", name: "own.internal", port: 22, verdict: "not_listed" });
+    expect(counted.slice(-4)).to.deep.equal(Array(4).fill("not_listed"));
+  });
+
+  it("judges each request of a connection", async () => {
+    const first = `GET http://pinned.example:${port}/ HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const second = "GET http://other.example/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    expect(await ask(first, second)).to.match(/^HTTP\/1.1 200 .*reached.*HTTP\/1.1 403 /s);
+  });
+
+  it("names to the host the name that was judged, not the one that the header says", async () => {
+    await ask(`GET http://pinned.example:${port}/ HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n`);
+    expect(asked.at(-1)?.headers.host).to.equal(`pinned.example:${port}`);
   });
 
   it("goes by a principal's own list", async () => {
@@ -85,23 +118,70 @@ describe("The egress proxy", () => {
     expect(await tunnel(`own.internal:${port}`, "team")).to.include("reached");
   });
 
-  for (const host of ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1", "0.0.0.0"]) {
+  /** An address of ours that stands in no list of private ones would be refused as well: all of them are tried. */
+  const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  const literals = [
+    ...[
+      "127.0.0.1",
+      "169.254.169.254",
+      "10.0.0.1",
+      "172.17.0.1",
+      "0.0.0.0",
+      ...own.filter((one) => !one.includes(":")),
+    ],
+    ...["[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "[fe80::1]"],
+    ...["[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", ...own.filter((one) => one.includes(":")).map((one) => `[${one}]`)],
+  ];
+  for (const host of literals) {
     it(`refuses the address ${host}, whatever the list says`, async () => {
       const reached = asked.length;
-      expect(await tunnel(`${host}:${port}`)).to.match(/ 403 /);
-      expect(await get(`http://${host}:${port}/`)).to.match(/ 403 /);
+      for (const answer of [await tunnel(`${host}:${port}`), await get(`http://${host}:${port}/`)])
+        expect(answer).to.match(/^HTTP\/1.1 403 .*not public. The operator names private addresses under "hosts"/s);
+      expect(counted.slice(-2)).to.deep.equal(["not_public", "not_public"]);
       expect(asked).to.have.length(reached);
     });
   }
 
-  for (const host of ["localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost."]) {
-    it(`does not reach ${host}, a name that leads to a private address`, async () => {
+  for (const host of [
+    "localhost",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "127.1",
+    "localhost.",
+    "metadata.internal",
+  ]) {
+    it(`refuses ${host}, a name that leads to a private address`, async () => {
       const reached = asked.length;
-      expect(await tunnel(`${host}:${port}`)).not.to.include("200");
-      expect(await get(`http://${host}:${port}/`)).not.to.include("reached");
+      const address = host.startsWith("metadata") ? "169.254.169.254" : "127.0.0.1"; // as the system's resolver says
+      answers.set(host.replace(/\.$/, ""), [address, address]);
+      for (const answer of [await tunnel(`${host}:${port}`), await get(`http://${host}:${port}/`)])
+        expect(answer).to.match(/^HTTP\/1.1 403 .*not public/s);
+      expect(counted.slice(-2)).to.deep.equal(["not_public", "not_public"]);
       expect(asked).to.have.length(reached);
     });
   }
+
+  it("connects to the address that it checked, though the name leads elsewhere by then", async () => {
+    for (const reach of [tunnel, (to: string) => get(`http://${to}/`)]) {
+      answers.set("rebinding.example", ["127.0.0.2", "127.0.0.1"]);
+      expect(await reach(`rebinding.example:${port}`)).to.include("reached");
+      expect(asked.at(-1)?.at).to.match(/127\.0\.0\.2$/);
+      expect(await reach(`rebinding.example:${port}`)).to.match(/ 403 .*leads to 127\.0\.0\.1, which is not public/s);
+      expect(answers.get("rebinding.example"), "asked once for each").to.deep.equal([]);
+    }
+  });
+
+  it("says that a name does not exist", async () => {
+    expect(await tunnel(`missing.example:${port}`)).to.match(/^HTTP\/1.1 502 .*cannot be resolved \(ENOTFOUND\)/s);
+    expect(counted.at(-1)).to.equal("not_found");
+  });
+
+  it("says each refusal once a minute, and not more than a hundred", async () => {
+    logged.length = 0;
+    for (let i = 0; i < 150; i++) await tunnel(`flood-${i % 120}.example:22`);
+    expect(logged).to.have.length.within(60, 100); // others were said by the tests above
+  });
 
   it("does not mind what is no request of a proxy", async () => {
     for (const text of [

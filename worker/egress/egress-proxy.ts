@@ -1,35 +1,43 @@
-import { lookup } from "node:dns";
+import type { LookupAddress, lookup } from "node:dns";
 import { Agent, type IncomingMessage } from "node:http";
-import { isIP, type LookupFunction, type Socket } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import type { Logger } from "pino";
 import { RequestError, Server } from "proxy-chain";
-import type { EgressRules } from "./egress-rules.ts";
-import { isPublicAddress } from "./public-address.ts";
+import { type EgressJudge, EgressRefusal, type EgressVerdict } from "./egress-judge.ts";
+import { RefusalLog } from "./refusal-log.ts";
 
 const IDLE_MS = 600_000;
 
+export interface EgressMetrics {
+  egress(verdict: EgressVerdict): void;
+}
+
 /**
  * The forward proxy of all sessions of a worker: HTTP, and CONNECT for everything else. It listens nowhere: connections are
- * given to it with the name of the principal whose they are. A name is resolved once, its addresses are checked, and the
- * connection goes to these, so that neither a redirect nor DNS that changes its mind leads elsewhere.
+ * given to it with the name of the principal whose they are. Each request is judged, and connected to the addresses that
+ * were judged, so that neither a redirect nor DNS that changes its mind leads elsewhere.
  */
 export class EgressProxy {
   readonly #server: Server;
   readonly #principals = new WeakMap<object, string>();
+  readonly #refusals: RefusalLog;
   /** A connection of its own for each request: none is handed to another session. */
   readonly #agent = new Agent({ keepAlive: false });
   /** Ours, by name and port: where sessions find the package cache. */
   #own: { name: string; port: number } | undefined;
 
   constructor(
-    private readonly deps: { log: Logger },
-    private readonly rules: EgressRules,
+    private readonly deps: { metrics: EgressMetrics; log: Logger },
+    private readonly judge: EgressJudge,
   ) {
+    this.#refusals = new RefusalLog(deps.log);
     this.#server = new Server({
       port: 0,
-      prepareRequestFunction: ({ request, hostname, port }) => {
-        const { httpAgent, dnsLookup } = this.#prepare(request, hostname, port);
-        return { httpAgent, dnsLookup: dnsLookup as typeof lookup }; // what Node's own connections call
+      prepareRequestFunction: async ({ request, hostname, port, isHttp }) => {
+        const addresses = await this.#destination(request, hostname, port);
+        if (isHttp) nameTarget(request);
+        const dnsLookup = pinned(addresses) as typeof lookup; // what Node's own connections call
+        return { httpAgent: this.#agent, dnsLookup };
       },
     });
   }
@@ -47,42 +55,37 @@ export class EgressProxy {
     this.#own = { name, port };
   }
 
-  #prepare(request: IncomingMessage, hostname: string, port: number): { dnsLookup: LookupFunction; httpAgent: Agent } {
+  /** @throws {RequestError} what the client is answered */
+  async #destination(request: IncomingMessage, hostname: string, port: number): Promise<LookupAddress[]> {
     const name = hostname.toLowerCase().replace(/\.$/, "");
+    if (this.#own?.name === name && this.#own.port === port) return [{ address: "127.0.0.1", family: 4 }];
     const principal = this.#principals.get(request.socket);
-    const httpAgent = this.#agent;
-    if (this.#own?.name === name && this.#own.port === port) return { dnsLookup: pinned("127.0.0.1"), httpAgent };
-    const isRefusedAddress = isAddress(name) && !isPublicAddress(bare(name)); // nobody looks an address up
-    if (principal === undefined || isRefusedAddress || !this.rules.allows(principal, name, port)) {
-      this.deps.log.info({ principal, name, port }, "egress was refused");
-      throw new RequestError(`Egress to ${name}:${port} is not allowed; the operator's list names what is`, 403);
+    try {
+      if (principal === undefined) throw new EgressRefusal("not_listed", "Egress is not allowed: nobody's connection");
+      const addresses = await this.judge.addresses(principal, name, port);
+      this.deps.metrics.egress("allowed");
+      return addresses;
+    } catch (error) {
+      if (!(error instanceof EgressRefusal)) throw error;
+      this.deps.metrics.egress(error.verdict);
+      this.#refusals.note(principal, name, port, error.verdict);
+      throw new RequestError(error.message, error.verdict === "not_found" ? 502 : 403);
     }
-    const address = this.rules.addressOf(name);
-    return { dnsLookup: address ? pinned(address) : publicOnly, httpAgent };
   }
 }
 
-const bare = (name: string): string => name.replace(/^\[(.*)\]$/, "$1");
-const isAddress = (name: string): boolean => isIP(bare(name)) !== 0;
-const familyOf = (address: string): number => (address.includes(":") ? 6 : 4);
-
-/** Resolves whatever name to one address. */
-const pinned =
-  (address: string): LookupFunction =>
-  (_, options, callback) => {
-    if (options.all) callback(null, [{ address, family: familyOf(address) }]);
-    else callback(null, address, familyOf(address));
-  };
-
-/** Gives those addresses of a name that are public. */
-const publicOnly: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, found) => {
-    const usable = (found ?? []).filter(({ address }) => isPublicAddress(address));
-    const [first] = usable;
-    if (error || !first) {
-      const refusal = error ?? Object.assign(new Error(`${hostname} has no public address`), { code: "ENOTFOUND" });
-      callback(refusal, options.all ? [] : "", 0);
-    } else if (options.all) callback(null, usable);
-    else callback(null, first.address, first.family);
-  });
+/** Of the two places where a request names its host, the one that was judged goes on: a shared front goes by the other. */
+const nameTarget = (request: IncomingMessage): void => {
+  const { host } = new URL(request.url ?? "");
+  const { rawHeaders } = request;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (/^host$/i.test(rawHeaders[i]!)) rawHeaders[i + 1] = host;
 };
+
+/** Resolves whatever name to these addresses. */
+const pinned =
+  (addresses: LookupAddress[]): LookupFunction =>
+  (_, options, callback) => {
+    const [first] = addresses;
+    if (options.all) callback(null, addresses);
+    else callback(null, first!.address, first!.family);
+  };

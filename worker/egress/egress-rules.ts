@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ConfigError } from "../../shared/config.ts";
 
 /** Where packages and sources come from. */
-const DEFAULT_ALLOW = [
+export const DEFAULT_ALLOW = [
   ...["pypi.org", "files.pythonhosted.org", "registry.npmjs.org", "registry.yarnpkg.com", "nodejs.org"],
   ...["crates.io", "index.crates.io", "static.crates.io", "proxy.golang.org", "sum.golang.org", "rubygems.org"],
   ...["repo.maven.apache.org", "repo1.maven.org", "deb.debian.org"],

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ConfigError } from "../../shared/config.ts";
-import { EgressRules } from "./egress-rules.ts";
+import { DEFAULT_ALLOW, EgressRules } from "./egress-rules.ts";
 
 describe("Rules of egress", () => {
   const rules = EgressRules.of({
@@ -52,6 +52,11 @@ describe("Rules of egress", () => {
     const defaults = EgressRules.read(undefined);
     expect(defaults.allows("x", "github.com", 443)).to.equal(true);
     expect(defaults.allows("x", "example.org", 443)).to.equal(false);
+  });
+
+  it("are the same in Compose's file, to begin with", () => {
+    const { allow } = JSON.parse(readFileSync("compose/egress/rules.json", "utf8")) as { allow: string[] };
+    expect(allow).to.deep.equal(DEFAULT_ALLOW);
   });
 
   it("name what is wrong with a file", () => {

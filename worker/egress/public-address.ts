@@ -32,11 +32,18 @@ for (const [network, bits] of RESERVED_V6) reserved.addSubnet(network, bits, "ip
 const globalV6 = new BlockList();
 globalV6.addSubnet("2000::", 3, "ipv6");
 
-/** Whether an address is one of the internet's, and not this host's own. Whatever is no address is not. */
+/** Whether an address is one of the internet's, and not this host's own, however it is written. Whatever is no address is not. */
 export const isPublicAddress = (address: string): boolean => {
   if (isIP(address) === 0) return false;
-  const own = Object.values(networkInterfaces()).flatMap((all) => all?.map((one) => one.address) ?? []);
-  if (own.includes(address)) return false;
-  if (isIPv4(address)) return !reserved.check(address, "ipv4");
-  return globalV6.check(address, "ipv6") && !reserved.check(address, "ipv6"); // mapped and translated IPv4 are outside
+  const family = isIPv4(address) ? "ipv4" : "ipv6";
+  if (reserved.check(address, family) || ownAddresses().check(address, family)) return false;
+  return family === "ipv4" || globalV6.check(address, family); // mapped and translated IPv4 are outside
+};
+
+/** Read each time: a host gets addresses while it runs. */
+const ownAddresses = (): BlockList => {
+  const own = new BlockList();
+  for (const one of Object.values(networkInterfaces()).flatMap((all) => all ?? []))
+    own.addAddress(one.address.replace(/%.*$/, ""), one.family === "IPv4" ? "ipv4" : "ipv6");
+  return own;
 };

@@ -74,8 +74,6 @@ export class SandboxHost implements Service {
   #prepared: Prepared | undefined;
   #isAvailable = false;
   readonly #sandboxes = new Map<string, Sandbox>();
-  /** Of earlier workers, with containers that this one took over. */
-  readonly #takenNetworks = new Set<string>();
   readonly #onAvailable = new Set<() => void>();
   /** The self-test's sandbox, as good as any other. */
   #tested: Sandbox | undefined;
@@ -155,11 +153,14 @@ export class SandboxHost implements Service {
     }
   }
 
-  /** The sandbox of a container that an earlier worker of this host left; `resume` it. Undefined when it does not run. */
+  /**
+   * The sandbox of a container that an earlier worker of this host left; `resume` it. Undefined when it does not run, and
+   * when it has a network: 0.2 gave it one that nothing filters, so its session goes on in another.
+   */
   async find(containerId: string): Promise<Sandbox | undefined> {
     const { engine, metrics, log } = this.deps;
     const state = await engine.inspect(containerId);
-    const channel = state?.isRunning ? channelOf(engine, state) : undefined;
+    const channel = state?.isRunning && state.network === undefined ? channelOf(engine, state) : undefined;
     if (!state || !channel) return undefined;
     const onRemoved = () => this.#sandboxes.delete(containerId);
     const slot = state.labels[LABELS.slot] ?? "";
@@ -172,7 +173,6 @@ export class SandboxHost implements Service {
       state.isPaused,
     );
     this.#sandboxes.set(containerId, sandbox);
-    if (state.network !== undefined) this.#takenNetworks.add(state.network);
     return sandbox;
   }
 
@@ -191,8 +191,7 @@ export class SandboxHost implements Service {
   }
 
   /**
-   * Removes every container that this worker made, known or not, those that it took over, and their networks. None is
-   * made after it.
+   * Removes every container that this worker made, known or not, and those that it took over. None is made after it.
    */
   async removeOwned(): Promise<number> {
     this.#isAvailable = false;
@@ -200,8 +199,6 @@ export class SandboxHost implements Service {
     const labels = { [LABELS.deployment]: deployment, [LABELS.worker]: worker };
     const ids = new Set([...(await this.deps.engine.list(labels)), ...this.#sandboxes.keys()]);
     await Promise.all([...ids].map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
-    const networks = (await this.deps.engine.networks(labels)).map(({ name }) => name);
-    await Promise.all([...networks, ...this.#takenNetworks].map((name) => this.deps.engine.removeNetwork(name)));
     await rm(runFolder, { recursive: true, force: true });
     return ids.size;
   }
