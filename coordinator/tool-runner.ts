@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { Tool } from "../shared/catalog/index.ts";
 import { ToolFailure } from "../shared/failure.ts";
 import type { CallId } from "../shared/ids.ts";
@@ -70,15 +69,19 @@ const withPath = (tool: Tool, args: Structured): Structured => {
   return parsed ? { ...rest, session_id: parsed.sessionId, path: parsed.path } : { ...rest, path: String(id) };
 };
 
-/** @throws {ToolFailure} INVALID_ARGUMENT that names every argument that is missing, malformed or unknown */
+/** Of what is told about arguments, in characters: they may hold a million wrong names. */
+const MAX_TOLD = 1_000;
+
+/** @throws {ToolFailure} INVALID_ARGUMENT that names the arguments that are missing, malformed or unknown */
 export const checkArguments = (tool: Tool, raw: unknown): Structured => {
   const parsed = tool.input.safeParse(raw ?? {});
   if (parsed.success) return parsed.data;
-  const what = parsed.error.issues.map(({ path, message }) =>
+  const issues = parsed.error.issues.map(({ path, message }) =>
     path.length > 0 ? `${path.join(".")}: ${message}` : message,
   );
-  throw new ToolFailure("INVALID_ARGUMENT", `${tool.name} cannot take these arguments: ${what.join("; ")}`, {
+  const all = issues.join("; ");
+  const what = all.length > MAX_TOLD ? `${all.slice(0, MAX_TOLD)}…` : all;
+  throw new ToolFailure("INVALID_ARGUMENT", `${tool.name} cannot take these arguments: ${what}`, {
     hint: `Its arguments are: ${Object.keys(tool.input.shape).join(", ")}.`,
-    cause: z.prettifyError(parsed.error),
   });
 };

@@ -6,8 +6,8 @@ import { type CallId, isSessionId, randomText } from "../shared/ids.ts";
 import { isRedisAway } from "../shared/redis/connect.ts";
 import { failSpan, inSpan } from "../shared/tracing/in-span.ts";
 import { type TraceContext, traceIdOf } from "../shared/tracing/trace-context.ts";
+import { hashRefused } from "./audit/refused-hash.ts";
 import type { RequestTrail } from "./audit/request-trail.ts";
-import { hashArguments } from "./calls/arguments-hash.ts";
 import type { Caller } from "./calls/caller.ts";
 import type { OutputPosition } from "./calls/output-follower.ts";
 import type { PrincipalDepth } from "./calls/principal-depth.ts";
@@ -102,7 +102,7 @@ export class ToolService {
       principal,
       session: typeof named === "string" && isSessionId(named) ? named : "",
       tool,
-      argumentsHash: hashOrNone(tool, args),
+      argumentsHash: hashRefused(tool, args),
       state: code === "OK" ? "done" : code === "CANCELLED" ? "cancelled" : "failed",
       outcome: code,
       exitCode: null,
@@ -129,12 +129,3 @@ export class ToolService {
     });
   }
 }
-
-/** Of arguments that nobody has checked. Nothing that a client sends may end the process. */
-const hashOrNone = (tool: string, args: Record<string, unknown>): string => {
-  try {
-    return hashArguments(tool, args);
-  } catch {
-    return "";
-  }
-};
