@@ -7,6 +7,7 @@ import type { Transfers } from "./artifacts/transfers.ts";
 import type { Gate } from "./auth/gate.ts";
 import { ProtectedResource } from "./auth/protected-resource.ts";
 import { PrincipalTurns } from "./calls/principal-turns.ts";
+import { answerQueueFull } from "./mcp/answer-early.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import type { McpRequest } from "./mcp/request.ts";
 
@@ -28,6 +29,8 @@ export const createApp = (deps: {
   evicts: () => boolean;
   /** Whether this replica was told to stop. */
   isLeaving: () => boolean;
+  /** Requests of one principal that may wait to begin. */
+  maxWaiting: number;
 }): RequestListener => {
   const { gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts, isLeaving } = deps;
   const app = express();
@@ -63,17 +66,18 @@ export const createApp = (deps: {
   app.use((request, response) => {
     gate.enter(request, response, () => response.status(404).end());
   });
-  const turns = new PrincipalTurns();
+  const turns = new PrincipalTurns(deps.maxWaiting);
   // Express gives every request and response another prototype. V8 keeps such objects, with all that hangs on them, past
   // its small collections: 40 KB a call until a full one, and 10 ms pauses. So calls do not pass through it.
   return (request, response) => {
     if (!MCP_URL.test(request.url ?? "")) return app(request, response);
-    gate.enter(request, response, (principal) =>
-      turns.begin(principal, () => {
+    gate.enter(request, response, (principal) => {
+      const isTaken = turns.begin(principal, () => {
         if (response.destroyed) return; // the client left while others had their turn
         const auth = { token: "", clientId: principal, scopes: [] };
         mcp.handle(Object.assign(request, { auth }) as McpRequest, response).catch(() => response.destroy()); // the client went away, or Redis did
-      }),
-    );
+      });
+      if (!isTaken) answerQueueFull(request, response).catch(() => response.destroy());
+    });
   };
 };

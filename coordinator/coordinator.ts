@@ -197,7 +197,9 @@ export class Coordinator implements Service {
     const gate = new Gate({ authenticator: this.#authenticator, resource }, names);
     const mcp = this.#mcp;
     const isLeaving = (): boolean => this.#isLeaving;
-    const app = createApp({ gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts, isLeaving });
+    const maxWaiting = 2 * config.MAX_PRINCIPAL_DEPTH; // a full replica's, and as many kills and closes
+    const serving = { gate, resource, mcp, artifacts, transfers, redis, countWorkers, evicts, isLeaving, maxWaiting };
+    const app = createApp(serving);
     const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = config;
     this.#server = cert ? createTlsServer(app) : createHttpServer(app);
     this.#tls = cert ? new TlsFiles(this.#server as TlsServer, { cert, key }, log) : undefined;

@@ -4,7 +4,7 @@ import { PrincipalTurns } from "./principal-turns.ts";
 
 describe("PrincipalTurns", () => {
   it("lets who comes alone begin at once", async () => {
-    const turns = new PrincipalTurns();
+    const turns = new PrincipalTurns(1_000);
     const begun: string[] = [];
     for (let i = 0; i < 10; i++) {
       turns.begin("ann", () => begun.push(`ann ${i}`));
@@ -14,7 +14,7 @@ describe("PrincipalTurns", () => {
   });
 
   it("lets another's request pass those of a crowd, and keeps each one's order", async () => {
-    const turns = new PrincipalTurns();
+    const turns = new PrincipalTurns(1_000);
     const begun: string[] = [];
     for (let i = 0; i < 1_000; i++) turns.begin("crowd", () => begun.push(`crowd ${i}`));
     for (let i = 0; i < 3; i++) turns.begin("ann", () => begun.push(`ann ${i}`));
@@ -28,7 +28,7 @@ describe("PrincipalTurns", () => {
   });
 
   it("takes in what begins others", async () => {
-    const turns = new PrincipalTurns();
+    const turns = new PrincipalTurns(1_000);
     let count = 0;
     const again = (): void => {
       if (++count < 50) turns.begin("ann", again);
@@ -36,5 +36,19 @@ describe("PrincipalTurns", () => {
     turns.begin("ann", again);
     while (count < 50) await nextTurn();
     expect(count).to.equal(50);
+  });
+
+  it("takes no more of one principal's than its limit, until some had their turn, and another's all the same", async () => {
+    const turns = new PrincipalTurns(10);
+    const begun: string[] = [];
+    const begin = (name: string): boolean => turns.begin(name, () => begun.push(name));
+    const taken = Array.from({ length: 100 }, () => begin("crowd"));
+    const atOnce = begun.length;
+    expect(taken.filter(Boolean)).to.have.length(atOnce + 10);
+    expect(begin("ann")).to.equal(true);
+    await nextTurn();
+    expect(begun).to.include("ann");
+    expect(begin("crowd"), "there is room again").to.equal(true);
+    while (begun.length < atOnce + 12) await nextTurn();
   });
 });

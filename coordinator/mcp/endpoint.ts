@@ -9,12 +9,13 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { TOOLSETS } from "../../shared/catalog/index.ts";
+import { answerTooLarge } from "./answer-early.ts";
 import { KEEP_ALIVE_MS } from "./event-stream.ts";
 import { type LegacyLeg, rpcError } from "./legacy-leg.ts";
 import { NOTHING, type Offers } from "./offers.ts";
 import type { RedisEventBus } from "./redis-event-bus.ts";
 import type { McpRequest } from "./request.ts";
-import { answerTooLarge, RequestBody } from "./request-body.ts";
+import { RequestBody } from "./request-body.ts";
 import type { ServerFactory } from "./server-factory.ts";
 import type { SseLeg } from "./sse/sse-leg.ts";
 

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text as readText } from "node:stream/consumers";
 import { expect } from "chai";
 import type { Coordinator } from "../../coordinator/coordinator.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
@@ -25,9 +28,9 @@ describe("A crowd of one principal", () => {
     for (const principal of ["crowd", "other"]) await tokens.add(principal);
     const own = { REDIS_URL: cluster.stack.redis.url, AUTH_TOKENS_FILE: tokens.file };
     coordinator = await startCoordinator({ ...own, ...settings });
-    const connect = (principal: string): Promise<ToolClient> =>
+    const connectAs = (principal: string): Promise<ToolClient> =>
       PromptKitClient.connect(`${coordinator.url}/mcp`, tokens.headersOf(principal));
-    [crowd, other] = await Promise.all([connect("crowd"), connect("other")]);
+    [crowd, other] = await Promise.all([connectAs("crowd"), connectAs("other")]);
   });
   cluster.beforeStop(async () => {
     await Promise.all([crowd.close(), other.close()]);
@@ -79,5 +82,34 @@ describe("A crowd of one principal", () => {
     expect((await other.call("list_sessions")).isError).to.equal(false);
     expect((await crowd.call("close_session", { session_id })).structured.closed).to.equal(true);
     await Promise.all(waits);
+  });
+
+  it("is refused what nobody can read in time, by HTTP, and the other is not", async () => {
+    const ports = { host: "127.0.0.1", port: Number(new URL(coordinator.url).port) };
+    const waves = [...Array.from({ length: 10 * CROWD }, () => "crowd"), "other"];
+    const sockets = await Promise.all(
+      waves.map(async () => {
+        const socket = connect(ports);
+        socket.write("HEAD /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        await once(socket, "data"); // the server has it: it takes in one a turn, and all are to be heard in the same
+        return socket.pause();
+      }),
+    );
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} });
+    const answers = waves.map(async (principal, i) => {
+      const { authorization } = tokens.headersOf(principal);
+      const head = ["POST /mcp HTTP/1.1", "host: localhost", `authorization: ${authorization}`, "connection: close"];
+      const type = ["content-type: application/json", "accept: application/json, text/event-stream"];
+      sockets[i]!.write(`${[...head, ...type, `content-length: ${body.length}`].join("\r\n")}\r\n\r\n${body}`);
+      return await readText(sockets[i]!);
+    });
+    const texts = await Promise.all(answers);
+    const refused = texts.filter((text) => text.startsWith("HTTP/1.1 429"));
+    expect(refused.length, "of the crowd").to.be.within(1, 8 * CROWD);
+    expect(refused[0])
+      .to.match(/retry-after: 1\r/i)
+      .and.to.include('"code":"QUEUE_FULL"')
+      .and.to.include('"retryable":true');
+    expect(texts.at(-1), "the other").not.to.match(/^HTTP\/1.1 429/);
   });
 });

@@ -3,10 +3,11 @@ import { isJsonContentType, type JSONRPCMessage, parseJSONRPCMessage } from "@mo
 import type { Logger } from "pino";
 import { type CallId, sessionOf } from "../../../shared/ids.ts";
 import type { LaneCalls } from "../../calls/lane-calls.ts";
+import { answerTooLarge } from "../answer-early.ts";
 import type { McpSessions } from "../mcp-sessions.ts";
 import type { Offer } from "../offers.ts";
 import type { McpRequest } from "../request.ts";
-import { answerTooLarge, RequestBody } from "../request-body.ts";
+import { RequestBody } from "../request-body.ts";
 import type { ServerFactory } from "../server-factory.ts";
 import type { SseInbox } from "./sse-inbox.ts";
 import { SseStream } from "./sse-stream.ts";
