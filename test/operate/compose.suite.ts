@@ -61,7 +61,12 @@ describe("The Compose stack, with two coordinators and three workers,", function
     const text = await readFile("compose/docker-compose.yml", "utf8");
     const tags = [...text.matchAll(/codegen-mcp\/\w+:([\d.]+)/g)].map(([, tag]) => tag);
     expect(new Set(tags)).to.deep.equal(new Set([VERSION]));
-    for (const [service, count] of Object.entries({ redis: 1, coordinator: COORDINATORS, worker: WORKERS })) {
+    for (const [service, count] of Object.entries({
+      redis: 1,
+      coordinator: COORDINATORS,
+      worker: WORKERS,
+      "front-door": 1,
+    })) {
       await eventually(
         `${service} is healthy`,
         async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import Docker from "dockerode";
 import { parse } from "yaml";
 import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
 import { dashboardFiles } from "../../compose/grafana/source/dashboards.ts";
@@ -94,7 +95,14 @@ describe("Prometheus, with the rules and dashboards of compose/", () => {
 
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), "codegen-mcp-test-"));
-      const env = { LEASE_MS: "3000", BEAT_MS: "500", POOL_SIZE: "1", CAPACITY: "8", WORKSPACE_MB: "64" };
+      const env = {
+        LEASE_MS: "3000",
+        BEAT_MS: "500",
+        POOL_SIZE: "1",
+        CAPACITY: "8",
+        WORKSPACE_MB: "64",
+        SWEEP_MS: "500",
+      };
       stack = await EmbeddedStack.start({ folder, workers: 2, env });
       const urls = (part: "coordinators" | "workers") => stack[part].map((child) => stack.metricsUrl(child));
       const targets = { "codegen-coordinator": urls("coordinators"), "codegen-worker": urls("workers") };
@@ -197,6 +205,9 @@ describe("Prometheus, with the rules and dashboards of compose/", () => {
       );
       await eventually("one is left", async () => (await prometheus.query("max(codegen_workers)"))[0]?.value === 1);
       expect((await prometheus.query('min(up{job="codegen-coordinator"})'))[0]?.value).to.equal(1);
+      const filters = { label: [`codegen-mcp.deployment=${stack.deployment}`] };
+      const left = async (): Promise<number> => (await new Docker().listContainers({ all: true, filters })).length;
+      await eventually("only the pool of the other is left", async () => (await left()) === 1, SCRAPED_MS);
     });
   });
 });
