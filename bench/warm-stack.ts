@@ -8,6 +8,7 @@ import { keys } from "../shared/redis/keys.ts";
 import { AgentClient, openAgents } from "./agent-client.ts";
 import { type Bench, labelOf } from "./bench.ts";
 import { callProbes } from "./call-rows.ts";
+import { cpuPerCall } from "./cpu-rows.ts";
 import { EngineProbes, whenRunning } from "./engine-rows.ts";
 import { callUntil, residentMb } from "./memory-rows.ts";
 import { callsPerSecond, parallelSleep } from "./parallel-rows.ts";
@@ -22,6 +23,9 @@ const POOL_SIZE = 4;
 const AGENT_START_MS = 250;
 const WARM_UP_CALLS = 1_000;
 const AGENTS = 32;
+/** As many of them call at once. */
+const CURVE = [1, 2, 4, 8, 16, AGENTS];
+const CPU_ROWS = ["coordinator_cpu", "worker_cpu", "redis_cpu"];
 const CALLS = 10_000;
 
 /** One coordinator and one worker with a pool: single calls, new sessions, many calls at once, memory. */
@@ -68,15 +72,16 @@ const warmUp = async (agent: AgentClient): Promise<void> => {
 };
 
 const measureManyCalls = async (bench: Bench, stack: EmbeddedStack): Promise<void> => {
-  if (!bench.wants("parallel_sleep_8", "calls_1", "calls_8", "calls_32", "coordinator_memory_10k")) return;
+  const curve = CURVE.filter((count) => bench.wants(`calls_${count}`));
+  if (curve.length === 0 && !bench.wants("parallel_sleep_8", ...CPU_ROWS, "coordinator_memory_10k")) return;
   bench.say(`${AGENTS} sessions for parallel calls`);
   const agents = await openAgents(stack.url, AGENTS);
   const eight = agents.slice(0, 8);
   await whenRunning(bench.docker, labelOf(stack), POOL_SIZE + 1 + AGENTS, bench.signal);
   if (bench.wants("parallel_sleep_8")) bench.add(await parallelSleep(eight, bench.signal));
-  for (const some of [agents.slice(0, 1), eight, agents]) {
-    if (bench.wants(`calls_${some.length}`)) bench.add(await callsPerSecond(some, bench.signal));
-  }
+  for (const count of curve) bench.add(await callsPerSecond(agents.slice(0, count), bench.signal));
+  if (bench.wants(...CPU_ROWS))
+    bench.add(...(await cpuPerCall(stack, eight, bench.signal)).filter(({ name }) => bench.wants(name)));
   if (bench.wants("coordinator_memory_10k")) {
     bench.say(`calls until the coordinator has answered ${CALLS}`);
     await callUntil(stack.metricsUrl(stack.coordinators[0]!), CALLS, eight, bench.signal);
