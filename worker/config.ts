@@ -36,6 +36,8 @@ const Env = CommonEnv.extend({
   ALLOW_EGRESS: z.stringbool().default(false),
   /** Which names (JSON, see docs/security.md); without it, package registries and git hosts. */
   EGRESS_FILE: z.string().min(1).optional(),
+  /** Whether known shapes of secrets are masked in output before it is recorded. */
+  MASK_SECRETS: z.stringbool().default(true),
   DEFAULT_NETWORK: z.enum(NETWORKS).default("none"),
   /** Where sessions with egress get their packages, through this worker's cache; without one, as pip and npm do here. */
   PIP_INDEX_URL: httpUrl.optional(),

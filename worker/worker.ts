@@ -33,6 +33,7 @@ import { Takeover } from "./handover/takeover.ts";
 import { Beats } from "./lease/beats.ts";
 import { HeirWatch } from "./lease/heir-watch.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
+import { SecretMask } from "./masking/secret-mask.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { PackageCache } from "./packages/package-cache.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
@@ -188,6 +189,7 @@ export class Worker implements Service {
     });
     const providing = { redis, scripts, beats, pool, recovery, removal, accounts, egressEnvironment, log };
     const containers = new ContainerProvider(providing, facts);
+    const mask = config.MASK_SECRETS ? new SecretMask() : undefined;
     const keeping = {
       redis,
       scripts,
@@ -197,6 +199,7 @@ export class Worker implements Service {
       recovery,
       executors,
       metrics,
+      secretsOf: () => mask,
       log,
       onRoom,
       onGivenBack,

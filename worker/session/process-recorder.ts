@@ -4,6 +4,8 @@ import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import type { ProcessStatus } from "../../shared/records.ts";
 import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { OutputMask } from "../masking/output-mask.ts";
+import type { SecretMask } from "../masking/secret-mask.ts";
 import type { CodeEnd } from "../sandbox/sandbox.ts";
 import type { OutputWindow } from "./output-window.ts";
 
@@ -45,6 +47,7 @@ export class ProcessRecorder {
   readonly #startedAt = performance.now();
   #bytes: number;
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #mask: OutputMask | undefined;
 
   constructor(
     private readonly deps: {
@@ -54,6 +57,8 @@ export class ProcessRecorder {
       callId: CallId;
       /** Absent for a process of an earlier owner: whoever wants its output reads the records. */
       windows?: { stdout: OutputWindow; stderr: OutputWindow };
+      /** What is masked in its output; undefined for nothing. */
+      secrets?: SecretMask | undefined;
       /** The output up to this offset is recorded. */
       onRecorded: (offset: number) => void;
       metrics: OutputMetrics;
@@ -63,6 +68,8 @@ export class ProcessRecorder {
     private readonly before = { bytes: 0, lastId: "0" },
   ) {
     this.#bytes = before.bytes;
+    const { secrets } = deps;
+    if (secrets) this.#mask = new OutputMask(secrets, (offset, isStderr, data) => this.#record(offset, isStderr, data));
   }
 
   /** Where `read_process` goes on after what was recorded so far. */
@@ -70,7 +77,13 @@ export class ProcessRecorder {
     return this.#sequence === 0 ? this.before.lastId : `${this.deps.lease.epoch}-${this.#sequence}`;
   }
 
+  /** @param data secrets in it are masked in place */
   output(offset: number, isStderr: boolean, data: Buffer): void {
+    if (this.#mask) this.#mask.push(offset, isStderr, data);
+    else this.#record(offset, isStderr, data);
+  }
+
+  #record(offset: number, isStderr: boolean, data: Buffer): void {
     const { callId, lease, windows, onRecorded, metrics } = this.deps;
     if (this.cursor === "0") metrics.firstOutput(performance.now() - this.#startedAt);
     metrics.output(isStderr, data.length);
@@ -90,7 +103,7 @@ export class ProcessRecorder {
     void appended.then(() => this.#pending.delete(appended));
   }
 
-  /** Resolves when all output so far is recorded. */
+  /** Resolves when all output so far is recorded, but for what may be half a secret: the agent keeps that. */
   async flushed(): Promise<void> {
     await Promise.all(this.#pending);
   }
@@ -109,6 +122,7 @@ export class ProcessRecorder {
 
   /** The end as it is recorded, after all output so far. */
   toRecord({ status, exitCode, signal, durationMs, logBytes }: ProcessEnd): RecordedEnd {
+    this.#mask?.release();
     return { status, exitCode: exitCode ?? "", signal: signal ?? "", durationMs, bytes: this.#bytes, logBytes };
   }
 

@@ -9,6 +9,7 @@ import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
+import type { SecretMask } from "../masking/secret-mask.ts";
 import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
@@ -53,6 +54,8 @@ export class SessionKeeper extends PeriodicService {
       recovery: Recovery;
       executors: ReadonlyMap<string, Executor>;
       metrics: WorkerMetrics;
+      /** What is masked in the output of a principal's sessions; undefined for nothing. */
+      secretsOf: (principal: string) => SecretMask | undefined;
       log: Logger;
       /** A slot became free, or a session has its container: another one may be taken. */
       onRoom: () => void;
@@ -218,7 +221,8 @@ export class SessionKeeper extends PeriodicService {
     const mayStart = (): boolean => beats.mayStart;
     const lease = { worker: this.worker, epoch: record.epoch };
     const onDied = (reason: string): void => void this.#replace(session, reason);
-    const workspace = new SessionWorkspace({ scripts, metrics, log, onDied }, record.id, lease);
+    const secrets = this.deps.secretsOf(record.principal);
+    const workspace = new SessionWorkspace({ scripts, metrics, secrets, log, onDied }, record.id, lease);
     const onFenced = (fenced: OwnedSession): void => void this.#letGo(fenced);
     const checkpoints = this.deps.recovery.checkpointsOf(record, lease, workspace);
     const { principal } = record;

@@ -3,6 +3,8 @@ import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
 import type { ProcessRecord } from "../../shared/records.ts";
 import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { masked } from "../masking/output-mask.ts";
+import type { SecretMask } from "../masking/secret-mask.ts";
 import type { ExitEvent, OutputEvent, Sandbox, SandboxListener } from "../sandbox/sandbox.ts";
 import type { Vouch } from "../sandbox/vouch.ts";
 import { outcomeUnknown } from "./going-on.ts";
@@ -89,6 +91,8 @@ export class SessionWorkspace implements SandboxListener {
       metrics: OutputMetrics;
       log: Logger;
       onDied: (reason: string) => void;
+      /** What is masked in what its calls tell; undefined for nothing. */
+      secrets?: SecretMask | undefined;
     },
     readonly id: SessionId,
     readonly lease: Lease,
@@ -141,11 +145,17 @@ export class SessionWorkspace implements SandboxListener {
     onRecorded: (offset: number) => void,
     before?: { bytes: number; lastId: string },
   ): ProcessRecorder {
-    const { scripts, metrics } = this.deps;
+    const { scripts, metrics, secrets } = this.deps;
     const { id: sid, lease } = this;
     const onError = (error: unknown): void => this.#onRecordError(error);
     const rest = windows ? { windows } : {};
-    return new ProcessRecorder({ scripts, sid, lease, callId, onRecorded, onError, metrics, ...rest }, before);
+    return new ProcessRecorder({ scripts, sid, lease, callId, secrets, onRecorded, onError, metrics, ...rest }, before);
+  }
+
+  /** Text of user code that goes to the client by another way than a process's output. */
+  masked(text: Buffer): Buffer {
+    const { secrets } = this.deps;
+    return secrets ? masked(secrets, text) : text;
   }
 
   /**
@@ -272,7 +282,7 @@ export class SessionWorkspace implements SandboxListener {
       durationMs,
       outOfMemory: exit.outOfMemory,
       logBytes: exit.logBytes,
-      code: exit.code,
+      code: exit.code && { ...exit.code, result: this.masked(Buffer.from(exit.code.result)).toString() },
     };
     this.#end(processId as ProcessId, { status, ...end }, () => this.#sandbox?.ackExit(processId));
   }

@@ -37,7 +37,7 @@ export const installPackages: Executor = async (rawArgs, context) => {
     });
   }
   const { project } = await findProject(sandbox, [], async (project) => manager.isUsedBy(project));
-  const folder = new ReportFolder(sandbox, context.callId);
+  const folder = new ReportFolder(sandbox, context);
   const run = await runScript(context, {
     command: script(manager, folder, specs),
     cwd: project.root,

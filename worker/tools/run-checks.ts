@@ -43,7 +43,7 @@ export const runChecks: Executor = async (rawArgs, context) => {
       hint: "Settings say what a project is checked with, such as eslint.config.js, tsconfig.json or pyproject.toml.",
     });
   }
-  const folder = new ReportFolder(sandbox, context.callId);
+  const folder = new ReportFolder(sandbox, context);
   const within = paths.map((path) => withinProject(path, project));
   const scripts = await Promise.all(choices.map((choice) => scriptOf(choice, project, within)));
   const command = `${folder.preparation}\n${scripts.join("\n")}`;

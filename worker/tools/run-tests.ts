@@ -45,7 +45,7 @@ export const runTests: Executor = async (rawArgs, context) => {
       notice: "Nothing failed in the last run: nothing was run.",
     };
 
-  const folder = new ReportFolder(sandbox, context.callId);
+  const folder = new ReportFolder(sandbox, context);
   const { filter, command } = args;
   const selection: Selection = {
     paths: paths.map((path) => withinProject(path, project)),

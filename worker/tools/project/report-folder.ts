@@ -1,5 +1,6 @@
 import { CONTAINER_PATHS } from "../../sandbox/container-spec.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { CallContext } from "../../session/owned-session.ts";
 import { KEPT, readKept, writeKept } from "./kept-files.ts";
 
 /** Of one report; with its fields it fits into a frame. */
@@ -16,8 +17,9 @@ export class ReportFolder {
 
   constructor(
     private readonly sandbox: Sandbox,
-    callId: string,
+    private readonly call: Pick<CallContext, "callId" | "workspace">,
   ) {
+    const { callId } = call;
     this.#folder = `${KEPT}/reports/${callId}`;
   }
 
@@ -53,6 +55,7 @@ export class ReportFolder {
   }
 
   async #read(name: string): Promise<{ content: Buffer; isCut: boolean } | undefined> {
-    return await readKept(this.sandbox, `reports/${this.#folder.split("/").at(-1)}/${name}`, MAX_REPORT_BYTES);
+    const file = await readKept(this.sandbox, `reports/${this.call.callId}/${name}`, MAX_REPORT_BYTES);
+    return file && { ...file, content: this.call.workspace.masked(file.content) };
   }
 }
