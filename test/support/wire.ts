@@ -1,5 +1,7 @@
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { type IncomingHttpHeaders, type IncomingMessage, request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
 import { createInterface } from "node:readline";
+import { firstCertificate } from "./certificates.ts";
 
 export interface WireAnswer {
   status: number;
@@ -32,7 +34,10 @@ export const open = async (
   { method = "POST", headers = {}, body = "", signal }: WireOptions,
 ): Promise<IncomingMessage> =>
   await new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, headers, agent: false, ...(signal ? { signal } : {}) }, resolve);
+    const options = { method, headers, agent: false, ...(signal ? { signal } : {}) };
+    const outgoing = url.startsWith("https:")
+      ? tlsRequest(url, { ...options, ca: firstCertificate.cert }, resolve)
+      : plainRequest(url, options, resolve);
     outgoing.on("error", reject);
     outgoing.end(body);
   });

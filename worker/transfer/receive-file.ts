@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { get, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { FileWritten } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Executor } from "../session/owned-session.ts";
+import { requestTo } from "./request-to.ts";
 
 const PART_BYTES = 1024 * 1024;
 
@@ -31,10 +32,12 @@ export const receiveFile: Executor = async (args, { workspace, signal }) => {
 
 const fetchBody = (from: string, signal: AbortSignal): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
-    get(from, { signal }, (response) => {
+    const asking = requestTo(from, { signal });
+    asking.on("response", (response) => {
       if (response.statusCode === 200) resolve(response);
       else reject(new Error(`the coordinator answered ${response.resume().statusCode}`));
-    }).on("error", reject);
+    });
+    asking.on("error", reject).end();
   });
 
 const writeAll = async (

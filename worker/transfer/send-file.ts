@@ -1,10 +1,10 @@
-import { request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import rangeParser from "range-parser";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Executor } from "../session/owned-session.ts";
 import { fileFacts, readRange } from "./file-reader.ts";
+import { requestTo } from "./request-to.ts";
 
 interface SendArguments {
   path: string;
@@ -27,7 +27,7 @@ export const sendFile: Executor = async (args, { workspace, signal }) => {
   const { sizeBytes, version, mime } = await fileFacts(sandbox, path);
   const size = Number(sizeBytes);
   const { status, start, end, headers } = stretchOf(size, range);
-  const post = request(to, {
+  const post = requestTo(to, {
     method: "POST",
     signal,
     headers: { ...headers, "content-type": mime, etag: `"${version}"`, "x-status": status },
