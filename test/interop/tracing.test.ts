@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StreamableHTTPClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { expect } from "chai";
 import { Redis } from "ioredis";
@@ -54,6 +55,19 @@ const CLIENTS: Record<string, (url: URL, sent: Sent) => Promise<unknown>> = {
     const client = new V1Client(INFO);
     const transport = new V1Transport(url, { requestInit: { headers: { traceparent } } });
     await client.connect(transport as Parameters<V1Client["connect"]>[0]);
+    await client.callTool(TRUE);
+    await client.close();
+  },
+  "a 2024-era client, in _meta": async (url, { traceparent }) => {
+    const client = new V1Client(INFO);
+    await client.connect(new SSEClientTransport(new URL("/mcp/sse", url)));
+    await client.callTool({ ...TRUE, _meta: { traceparent } });
+    await client.close();
+  },
+  "a 2024-era client, in a header of its message": async (url, { traceparent }) => {
+    const client = new V1Client(INFO);
+    const requestInit = { headers: { traceparent } };
+    await client.connect(new SSEClientTransport(new URL("/mcp/sse", url), { requestInit }));
     await client.callTool(TRUE);
     await client.close();
   },

@@ -1,7 +1,13 @@
-import type { ServerResponse } from "node:http";
-import { isJsonContentType, type JSONRPCMessage, parseJSONRPCMessage } from "@modelcontextprotocol/server";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import {
+  isJSONRPCRequest,
+  isJsonContentType,
+  type JSONRPCMessage,
+  parseJSONRPCMessage,
+} from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { type CallId, sessionOf } from "../../../shared/ids.ts";
+import { carrierOf, toTraceContext } from "../../../shared/tracing/trace-context.ts";
 import type { LaneCalls } from "../../calls/lane-calls.ts";
 import { answerTooLarge } from "../answer-early.ts";
 import type { McpSessions } from "../mcp-sessions.ts";
@@ -75,7 +81,8 @@ export class SseLeg {
     if (!(await this.deps.sessions.find(id, request.auth.clientId))) return refuse(response, 404, "Session not found");
     const message = parse(body.text);
     if (!message) return refuse(response, 400, "The body is no JSON-RPC message");
-    if (!(await this.deps.inbox.put(id, message))) return refuse(response, 429, "Too many messages wait already");
+    const traced = withTrace(message, request.headers);
+    if (!(await this.deps.inbox.put(id, traced))) return refuse(response, 429, "Too many messages wait already");
     response.writeHead(202).end("Accepted");
   }
 
@@ -96,6 +103,14 @@ const parse = (text: string): JSONRPCMessage | undefined => {
   } catch {
     return undefined;
   }
+};
+
+/** Who answers a message sees no headers of its own: a trace that stands in them goes with it in `_meta`. */
+const withTrace = (message: JSONRPCMessage, { traceparent, tracestate }: IncomingHttpHeaders): JSONRPCMessage => {
+  const trace = toTraceContext(traceparent, tracestate);
+  if (!trace || !isJSONRPCRequest(message) || message.params?._meta?.traceparent !== undefined) return message;
+  const { params } = message;
+  return { ...message, params: { ...params, _meta: { ...params?._meta, ...carrierOf(trace) } } };
 };
 
 const refuse = (response: ServerResponse, status: number, why: string, headers: Record<string, string> = {}): void => {
