@@ -89,11 +89,12 @@ export class AuditStore {
     );
   }
 
-  /** The newest first. */
-  async calls(principal: string, session: string, limit: number): Promise<AuditEntry[]> {
+  /** Calls of a session, or all of the principal's; the newest first. Not what was asked and made no call. */
+  async calls(principal: string, session: string | undefined, limit: number): Promise<AuditEntry[]> {
     const { rows } = await this.#pool.query(
-      `SELECT * FROM audit_calls WHERE principal = $1 AND session = $2 ORDER BY submitted_at DESC, id LIMIT $3`,
-      [principal, session, limit],
+      `SELECT * FROM audit_calls WHERE principal = $1 ${session === undefined ? "" : "AND session = $3"}
+         AND id LIKE 'call\\_%' ORDER BY submitted_at DESC, id LIMIT $2`,
+      [principal, limit, ...(session === undefined ? [] : [session])],
     );
     return rows.map(toEntry);
   }

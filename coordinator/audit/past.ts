@@ -32,10 +32,9 @@ export class Past {
     return open.filter((_, i) => !known[i]).map(describe);
   }
 
-  /** The newest first; undefined where nothing is known of such a session of this principal. */
-  async calls(principal: string, session: string, limit: number): Promise<Structured[] | undefined> {
-    const found = (await this.#ask((store) => store.calls(principal, session, limit))) ?? [];
-    return found.length > 0 ? found.map(describeCall) : undefined;
+  /** Of a session, or all that the principal made; the newest first. */
+  async calls(principal: string, session: string | undefined, limit: number): Promise<Structured[]> {
+    return ((await this.#ask((store) => store.calls(principal, session, limit))) ?? []).map(describeCall);
   }
 
   async #ask<T>(question: (store: AuditStore) => Promise<T>): Promise<T | undefined> {

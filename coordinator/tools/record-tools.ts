@@ -77,17 +77,21 @@ export class RecordTools {
     return { ...describeCall(call), ...ended(call), ...(await this.#output(sid, call, args.cursor)) };
   }
 
-  async listCalls(args: Arguments<{ limit: number }>, caller: Caller): Promise<Structured> {
+  /** What the records still have of a session, and what Postgres has besides: of all the caller's where none is named. */
+  async listCalls({ session_id: named, limit }: Arguments<{ limit: number }>, caller: Caller): Promise<Structured> {
     const { resolver, records, past } = this.deps;
-    const { session_id: named, limit } = args;
-    const session = await resolver.record(named, caller).catch(async (error: unknown) => {
-      const kept = isGone(error) && named ? await past.calls(caller.principal, named, limit + 1) : undefined;
-      if (!kept) throw error;
-      return kept;
+    let gone: unknown;
+    const session = await resolver.record(named, caller).catch((error: unknown) => {
+      if (!isGone(error) || named === undefined) throw error;
+      gone = error;
     });
-    if (Array.isArray(session)) return { calls: session.slice(0, limit), truncated: session.length > limit };
-    const calls = await records.calls(session.id, limit + 1);
-    return { calls: calls.slice(0, limit).map(describeCall), truncated: calls.length > limit };
+    const recorded = session ? (await records.calls(session.id, limit + 1)).map(describeCall) : [];
+    const isMoreWanted = recorded.length <= limit;
+    const kept = isMoreWanted ? await past.calls(caller.principal, named, limit + 1) : [];
+    if (gone !== undefined && kept.length === 0) throw gone;
+    const known = new Set(recorded.map(({ call_id }) => call_id));
+    const calls = [...recorded, ...kept.filter(({ call_id }) => !known.has(call_id))].sort(byTimeDown);
+    return { calls: calls.slice(0, limit), truncated: calls.length > limit };
   }
 
   async #own(id: string, caller: Caller): Promise<{ sid: SessionId; callId: CallId }> {
@@ -133,6 +137,10 @@ const noCall = (id: string): ToolFailure =>
   new ToolFailure("NOT_FOUND", `There is no call "${id}"; calls are kept for an hour after their end`, {
     hint: "list_calls shows a session's calls.",
   });
+
+/** By what ISO 8601 says as text. */
+const byTimeDown = ({ submitted_at: a }: Structured, { submitted_at: b }: Structured): number =>
+  String(b).localeCompare(String(a));
 
 const describeCall = (call: CallSummary): Structured => ({
   call_id: call.id,

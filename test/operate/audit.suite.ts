@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { Redis } from "ioredis";
 import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
+import type { CallId, SessionId } from "../../shared/ids.ts";
 import { closeRedis, createRedis } from "../../shared/redis/connect.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { eventually } from "../support/eventually.ts";
@@ -121,6 +122,23 @@ describe("The audit in Postgres", function () {
     expect((await rows()).filter(({ tool }) => tool === "list_files")).to.deep.equal([]);
   });
 
+  it("tells a principal its calls that the records have forgotten, of a session, or of all where none is named", async () => {
+    const listed = async (args: object): Promise<string[]> => {
+      const { calls } = (await client.call("list_calls", { limit: 200, ...args })).structured;
+      return (calls as { call_id: string }[]).map(({ call_id }) => call_id);
+    };
+    const audited = (await rows()).map(({ id }) => id).filter((id) => id.startsWith("call_"));
+    const [forgotten = ""] = audited;
+    await redis.del(keys.call(sid as SessionId, forgotten as CallId)); // as an hour later
+    const own = await listed({ session_id: sid });
+    expect(own).to.include.members(audited);
+    expect(new Set(own).size, "each once").to.equal(own.length);
+    const all = await listed({});
+    expect(all).to.include.members(audited);
+    expect(all[0], "the newest first: the default session's own").not.to.be.oneOf(audited);
+    expect(all.filter((id) => !id.startsWith("call_"))).to.deep.equal([]);
+  });
+
   it("knows sessions, closed or lost, that a Redis which lost everything does not", async () => {
     const closed = String((await client.call("create_session")).structured.session_id);
     await client.call("close_session", { session_id: closed });
@@ -132,7 +150,9 @@ describe("The audit in Postgres", function () {
     const state = async (id: string) => (await client.call("get_session", { session_id: id })).structured.state;
     expect([await state(sid), await state(closed)]).to.deep.equal(["lost", "closed"]);
     const listed = (await client.call("list_sessions")).structured.sessions as { session_id: string }[];
-    expect(listed.map(({ session_id: id }) => id)).to.deep.equal([sid]);
+    expect(listed.map(({ session_id: id }) => id))
+      .to.include(sid)
+      .and.not.to.include(closed);
     const { calls } = (await client.call("list_calls", { session_id: closed })).structured;
     expect((calls as { tool: string }[]).map(({ tool }) => tool)).to.deep.equal(["close_session", "create_session"]);
     expect(failureOf(await client.call("run_command", { session_id: sid, command: "true" }))).to.equal(
