@@ -130,22 +130,25 @@ describe("Who may come in", () => {
     });
   }
 
-  it("answers 503 to a JWT while the issuer's keys cannot be had, and lets others in", async () => {
-    const env = { OIDC_ISSUER: issuer.url, OIDC_AUDIENCE: AUDIENCE, AUTH_TOKENS_FILE: tokens.file };
-    const replica = await startCoordinator({ REDIS_URL: server.server.url, ...env });
-    const list = (one: string): Promise<WireAnswer> => {
-      const headers = { "content-type": "application/json", accept: "application/json", ...bearer(one) };
-      return send(urlOf("/mcp", replica), { headers, body: LIST });
-    };
-    issuer.mood = "failing";
-    const answer = await list(await issuer.sign());
-    expect(answer.status).to.equal(503);
-    expect(Number(answer.headers["retry-after"])).to.be.above(0);
-    expect(answer.headers).to.not.have.property("www-authenticate");
-    expect((await list(token)).status, "let in, to be told that it lacks a session").to.equal(400);
-    issuer.mood = "well";
-    await replica.stop();
-  });
+  for (const mood of ["failing", "hanging"] as const) {
+    it(`answers 503 to a JWT while the keys' endpoint is ${mood}, and lets others in meanwhile`, async () => {
+      const env = { OIDC_ISSUER: issuer.url, OIDC_AUDIENCE: AUDIENCE, AUTH_TOKENS_FILE: tokens.file };
+      const replica = await startCoordinator({ REDIS_URL: server.server.url, ...env });
+      const list = (one: string): Promise<WireAnswer> => {
+        const headers = { "content-type": "application/json", accept: "application/json", ...bearer(one) };
+        return send(urlOf("/mcp", replica), { headers, body: LIST });
+      };
+      issuer.mood = mood;
+      const asked = list(await issuer.sign());
+      expect((await list(token)).status, "let in, to be told that it lacks a session").to.equal(400);
+      const answer = await asked;
+      expect(answer.status).to.equal(503);
+      expect(Number(answer.headers["retry-after"])).to.be.above(0);
+      expect(answer.headers).to.not.have.property("www-authenticate");
+      issuer.mood = "well";
+      await replica.stop();
+    });
+  }
 
   it("refuses a revoked token on every replica, within a connection that was let in before too", async () => {
     const revoked = await tokens.add("gone");
