@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
 import type { Logger } from "pino";
-import type { SessionRecord } from "../../shared/records.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { AuditEntry } from "./audit-entry.ts";
 
 const MIGRATIONS = fileURLToPath(new URL("./migrations", import.meta.url));

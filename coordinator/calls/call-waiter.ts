@@ -1,6 +1,7 @@
 import type { SessionEvent } from "../../proto/gen/codegen/events/v1/events_pb.ts";
+import { type CallState, isFinalState, type Outcome } from "../../shared/call-record.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import { type CallState, isFinalState, type Outcome, type Records } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import type { CallWatcher } from "./call-watcher.ts";
 import type { ProgressSink } from "./caller.ts";
 import { OutputFollower, type OutputPosition } from "./output-follower.ts";

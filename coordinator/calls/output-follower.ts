@@ -1,6 +1,7 @@
 import type { SessionEvent } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import type { OutputEntry, Records } from "../../shared/records.ts";
+import type { OutputEntry } from "../../shared/process-record.ts";
+import type { Records } from "../../shared/records.ts";
 import type { ProgressSink } from "./caller.ts";
 
 const BATCH = 16;

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import { closeSession, createSession } from "../../shared/catalog/index.ts";
+import { checkpointFields, noCheckpoint } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import {
   type CallId,
@@ -10,11 +11,12 @@ import {
   newSessionId,
   type SessionId,
 } from "../../shared/ids.ts";
-import { checkpointFields, noCheckpoint, Records, type SessionRecord } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { Placement } from "../../shared/redis/placement.ts";
 import { defineScript } from "../../shared/redis/script-runner.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import { inSpan } from "../../shared/tracing/in-span.ts";
 import type { TraceContext } from "../../shared/tracing/trace-context.ts";
 import type { Quotas } from "../quotas/quotas.ts";

@@ -1,9 +1,10 @@
 import type { Redis } from "ioredis";
 import { ToolFailure } from "../../shared/failure.ts";
 import { isSessionId, type SessionId } from "../../shared/ids.ts";
-import type { Records, SessionRecord } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { defineScript } from "../../shared/redis/script-runner.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { Caller } from "./caller.ts";
 import type { SessionOpener } from "./session-opener.ts";
 

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
+import { type CallState, isFinalState } from "../../shared/call-record.ts";
 import { type CallId, type SessionId, sessionOf } from "../../shared/ids.ts";
-import { type CallState, isFinalState } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 
 /** What was admitted and has no record is on its way to one for so long; then whoever admitted it died in between. */

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { createSession, forkSession } from "../../shared/catalog/index.ts";
+import { noCheckpoint } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { isCheckpointId, isSessionId, sessionOf } from "../../shared/ids.ts";
-import { noCheckpoint, type Records, type SessionRecord } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { LaneCalls } from "../calls/lane-calls.ts";
 import { type SessionResolver, sessionNotFound } from "../calls/session-resolver.ts";

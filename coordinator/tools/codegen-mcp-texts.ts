@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { CallState } from "../../shared/records.ts";
+import type { CallState } from "../../shared/call-record.ts";
 
 type Structured = Record<string, unknown>;
 

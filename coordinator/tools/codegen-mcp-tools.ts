@@ -1,7 +1,8 @@
+import { isFinalState } from "../../shared/call-record.ts";
 import { findTool } from "../../shared/catalog/index.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, isCallId, sessionOf } from "../../shared/ids.ts";
-import { isFinalState, type Records } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { OutputPosition } from "../calls/output-follower.ts";

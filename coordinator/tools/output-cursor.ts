@@ -1,6 +1,7 @@
 import { ToolFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import type { OutputEntry, Records } from "../../shared/records.ts";
+import type { OutputEntry } from "../../shared/process-record.ts";
+import type { Records } from "../../shared/records.ts";
 
 /** Bytes of output that one answer holds at most. */
 const MAX_BYTES = 30_000;

@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { type CallId, callIdOf, isProcessId, type ProcessId, type SessionId, sessionOf } from "../../shared/ids.ts";
 import { outputLogPath } from "../../shared/output-log-path.ts";
-import type { ProcessRecord, Records } from "../../shared/records.ts";
+import type { ProcessRecord } from "../../shared/process-record.ts";
+import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { CallWatcher } from "../calls/call-watcher.ts";
 import type { Caller } from "../calls/caller.ts";

@@ -1,15 +1,11 @@
 import type { Redis } from "ioredis";
+import { type CallRecord, type CallSummary, isFinalState } from "../../shared/call-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, isCallId, processIdOf, type SessionId, sessionOf } from "../../shared/ids.ts";
-import {
-  type CallRecord,
-  type CallSummary,
-  isFinalState,
-  type Records,
-  type SessionRecord,
-} from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { Past } from "../audit/past.ts";
 import type { CallWaiter } from "../calls/call-waiter.ts";
 import type { Caller } from "../calls/caller.ts";

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ToolFailure } from "../../shared/failure.ts";
-import { Records, type SessionRecord } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import type { Lease } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
 import { type CheckpointsDeps, type Durability, SessionCheckpoints } from "./session-checkpoints.ts";

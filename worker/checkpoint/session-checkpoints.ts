@@ -1,9 +1,11 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
+import type { Outcome } from "../../shared/call-record.ts";
+import { type CheckpointRecord, checkpointFields } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from "../../shared/ids.ts";
-import { type CheckpointRecord, checkpointFields, type Outcome, Records } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { WorkerMetrics } from "../metrics.ts";

@@ -1,7 +1,8 @@
 import { expect } from "chai";
+import { checkpointFields } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CheckpointId, newCheckpointId, newSessionId, sessionOf } from "../../shared/ids.ts";
-import { checkpointFields, Records } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
 import type { Sink } from "./pack-writer.ts";

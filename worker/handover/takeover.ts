@@ -3,9 +3,10 @@ import type { Logger } from "pino";
 import { endWorker } from "../../shared/end-worker.ts";
 import type { SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
-import { Records, type SessionRecord } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { SandboxHost } from "../sandbox/sandbox-host.ts";
 import type { SessionKeeper } from "../session/session-keeper.ts";
 

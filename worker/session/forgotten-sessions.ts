@@ -2,9 +2,10 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
-import { Records, type SessionRecord } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 
 /**
  * Sessions that are ours by the records and that nobody here holds: the step that should have taken them in, or let them

@@ -3,10 +3,11 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Span } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
+import { isFinalState, type Outcome } from "../../shared/call-record.ts";
 import { createSession, findTool } from "../../shared/catalog/index.ts";
 import { CHANGED_NOTHING, ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import { isFinalState, type Outcome, type Records } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import {
   FencedError,
   type Lease,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SessionEventSchema } from "../../proto/gen/codegen/events/v1/events_pb.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
-import type { ProcessStatus } from "../../shared/records.ts";
+import type { ProcessStatus } from "../../shared/process-record.ts";
 import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { OutputMask } from "../masking/output-mask.ts";
 import type { SecretMask } from "../masking/secret-mask.ts";

@@ -1,12 +1,14 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { isFinalState } from "../../shared/call-record.ts";
 import { ToolFailure, toFailure } from "../../shared/failure.ts";
 import type { CallId, SessionId } from "../../shared/ids.ts";
 import { LOST, lostNotice } from "../../shared/lost-session.ts";
 import { PeriodicService } from "../../shared/periodic-service.ts";
-import { isFinalState, Records, type SessionRecord } from "../../shared/records.ts";
+import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { SessionRecord } from "../../shared/session-record.ts";
 import type { Recovery } from "../checkpoint/recovery.ts";
 import type { Beats } from "../lease/beats.ts";
 import type { SecretMask } from "../masking/secret-mask.ts";

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import { type CallId, callIdOf, type ProcessId, processIdOf, type SessionId } from "../../shared/ids.ts";
-import type { ProcessRecord } from "../../shared/records.ts";
+import type { ProcessRecord } from "../../shared/process-record.ts";
 import { FencedError, type Lease, type RecordedEnd, type SessionScripts } from "../../shared/redis/session-scripts.ts";
 import { masked } from "../masking/output-mask.ts";
 import type { SecretMask } from "../masking/secret-mask.ts";

@@ -1,6 +1,7 @@
+import { type CheckpointRecord, noCheckpoint } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import { isCheckpointId } from "../../shared/ids.ts";
-import { type CheckpointRecord, noCheckpoint, type Records } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import type { Executor } from "../session/owned-session.ts";
 
 /** Checkpoints with a name that one principal may keep. */

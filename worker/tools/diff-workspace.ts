@@ -1,5 +1,6 @@
+import { noCheckpoint } from "../../shared/checkpoint-record.ts";
 import { isCheckpointId } from "../../shared/ids.ts";
-import { noCheckpoint, type Records } from "../../shared/records.ts";
+import type { Records } from "../../shared/records.ts";
 import { fromBytes, toBytes } from "../edits/byte-text.ts";
 import { type FileVersions, fileDiff } from "../edits/unified-diff.ts";
 import type { CallContext, Executor } from "../session/owned-session.ts";
