@@ -13,9 +13,10 @@ const APP = [`${FOLDER}/answers`, PINS, "package.json", "package-lock.json"];
 /** Parts of dist/ that the processes, and the commands one may run beside them, consist of. */
 const PARTS = ["coordinator", "worker", "shared", "proto", "scripts", "compose"];
 
-/** The images of the stack, in the order of their Dockerfile. */
+/** The images of the stack, in the order of their Dockerfile, and those that are built on request only. */
 export const STACK_TARGETS = ["coordinator", "worker", "redis", "haproxy"] as const;
-export type StackTarget = (typeof STACK_TARGETS)[number];
+export const EXTRA_TARGETS = ["prometheus"] as const;
+export type StackTarget = (typeof STACK_TARGETS | typeof EXTRA_TARGETS)[number];
 
 const isOurs = (target: StackTarget): boolean => target === "coordinator" || target === "worker";
 const isShipped = (path: string): boolean => !/\.test\.js$|\.map$/.test(path);

@@ -3,7 +3,13 @@ import Docker from "dockerode";
 import { ensureBase, ensurePulled } from "./base-image.ts";
 import { readHostApt } from "./host-apt.ts";
 import { buildImage, findBuilt, removeReplaced } from "./image-build.ts";
-import { assembleStackContext, hashStackInputs, STACK_TARGETS, type StackTarget } from "./stack-context.ts";
+import {
+  assembleStackContext,
+  EXTRA_TARGETS,
+  hashStackInputs,
+  STACK_TARGETS,
+  type StackTarget,
+} from "./stack-context.ts";
 
 const CONTEXT = ".data/images/stack-context";
 const started = Date.now();
@@ -13,11 +19,17 @@ const say = (line: string) =>
 const docker = new Docker();
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 const tag = process.env.CODEGEN_MCP_TAG || version;
+const asked = process.argv.slice(2);
+const extra = EXTRA_TARGETS.filter((target) => asked.includes(target));
+if (extra.length < asked.length) {
+  console.error(`What may be asked for besides: ${EXTRA_TARGETS.join(", ")}`);
+  process.exit(2);
+}
 
 try {
   await docker.ping();
   const stale: { target: StackTarget; image: string; inputs: string; oldId: string | undefined }[] = [];
-  for (const target of STACK_TARGETS) {
+  for (const target of [...STACK_TARGETS, ...extra]) {
     const image = `codegen-mcp/${target}:${tag}`;
     const inputs = await hashStackInputs(target);
     const built = await findBuilt(docker, image);

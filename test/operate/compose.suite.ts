@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import Docker from "dockerode";
+import { freePort } from "../../compose/embedded/private-redis.ts";
 import { VERSION } from "../../shared/version.ts";
 import { demoSession } from "../interop/demo-session.ts";
 import { UNTIL_GO } from "../support/commands.ts";
 import { ComposeProject } from "../support/compose-project.ts";
 import { eventually } from "../support/eventually.ts";
+import { countTargets, type PrometheusTargets } from "../support/prometheus-targets.ts";
 import { begin, connectModern, connectV1, type ToolClient } from "../support/tool-client.ts";
 import { SteadyAgents } from "./steady-agents.ts";
 
@@ -18,6 +20,7 @@ describe("The Compose stack, with two coordinators and three workers,", function
   this.timeout(10 * MINUTES); // the images are built in it
   const docker = new Docker();
   let project: ComposeProject;
+  let prometheusPort: number;
   const clients: ToolClient[] = [];
   const connect = async (): Promise<ToolClient> => {
     const client = await connectModern(project.url, await project.headers());
@@ -37,6 +40,10 @@ describe("The Compose stack, with two coordinators and three workers,", function
       },
       2 * MINUTES,
     );
+  const targets = async (): Promise<Record<string, number>> => {
+    const response = await fetch(`http://127.0.0.1:${prometheusPort}/api/v1/targets`);
+    return countTargets((await response.json()) as PrometheusTargets);
+  };
   const sandboxOf = async (session: unknown): Promise<string> => {
     const filters = { label: [`codegen-mcp.deployment=${project.name}`], name: [String(session)] };
     return (await docker.listContainers({ filters })).map(({ Id }) => Id).join();
@@ -44,7 +51,18 @@ describe("The Compose stack, with two coordinators and three workers,", function
 
   before(async () => {
     // One worker may have to hold all sessions; workspaces are small, because CI's memory is.
-    const settings = { CAPACITY: String(SESSIONS + 10), POOL_SIZE: "1", WORKSPACE_MB: "64", SWEEP_MS: "1000" };
+    prometheusPort = await freePort();
+    const prometheus = {
+      PROMETHEUS_PORT: String(prometheusPort),
+      PROMETHEUS_IMAGE: `codegen-mcp/prometheus:${VERSION}`,
+    };
+    const settings = {
+      ...prometheus,
+      CAPACITY: String(SESSIONS + 10),
+      POOL_SIZE: "1",
+      WORKSPACE_MB: "64",
+      SWEEP_MS: "1000",
+    };
     project = await ComposeProject.create(settings);
     await scale(COORDINATORS, WORKERS);
     await ready(WORKERS);
@@ -76,6 +94,15 @@ describe("The Compose stack, with two coordinators and three workers,", function
         MINUTES,
       );
     }
+  });
+
+  it("has a Prometheus that finds every replica, and reads its rules", async () => {
+    await project.run("scripts/build-stack", "prometheus");
+    await project.stack("up", "-d", "--no-recreate", "prometheus");
+    const found = { "codegen-coordinator up": COORDINATORS, "codegen-worker up": WORKERS };
+    await eventually("it reads all", async () => expect(await targets()).to.deep.equal(found), 2 * MINUTES);
+    const rules = await fetch(`http://127.0.0.1:${prometheusPort}/api/v1/rules`);
+    expect(await rules.text()).to.include("CodegenNoWorkers");
   });
 
   it("gives no process more rights than it needs", async () => {
@@ -189,7 +216,7 @@ describe("The Compose stack, with two coordinators and three workers,", function
     for (let i = 0; i < 4; i++) await client.call("create_session");
     const isSwept = async (): Promise<boolean> => (await project.left()).runFolders.length === WORKERS;
     await eventually("what earlier workers left is swept", isSwept, MINUTES);
-    await project.stack("down", "-v");
+    await project.stack("--profile", "monitoring", "down", "-v");
     expect(await project.left()).to.deep.equal({ containers: [], networks: [], volumes: [], runFolders: [] });
   });
 });

@@ -5,18 +5,18 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import Docker from "dockerode";
-import { parse } from "yaml";
 import { VERSION } from "../../shared/version.ts";
 import { demoSession } from "../interop/demo-session.ts";
 import { UNTIL_GO } from "../support/commands.ts";
 import { eventually } from "../support/eventually.ts";
 import { PrivateEngine } from "../support/private-engine.ts";
+import { countTargets, type PrometheusTargets } from "../support/prometheus-targets.ts";
 import { begin, connectModern, type ToolClient } from "../support/tool-client.ts";
 
 const MINUTES = 60_000;
 const DOC = "docs/scaling.md";
-const IMAGES = ["coordinator", "worker", "redis", "haproxy", "agent", "python"];
-const DNS = 'require("dns").promises.resolve4(process.argv[1]).then((found) => console.log(found.length))';
+const IMAGES = ["coordinator", "worker", "redis", "haproxy", "agent", "python", "prometheus"];
+const TARGETS = 'fetch("http://prometheus:9090/api/v1/targets").then((r) => r.text()).then(console.log)';
 
 /** This machine's engine must not become a swarm, so there is another one for it. */
 describe("The Swarm stack, on one node,", function () {
@@ -25,6 +25,7 @@ describe("The Swarm stack, on one node,", function () {
   let engine: PrivateEngine;
   let client: ToolClient;
   let setUp: string;
+  let monitor: string;
   let takeDown: string;
 
   const run = async (command: string, ...args: string[]): Promise<string> => {
@@ -36,6 +37,7 @@ describe("The Swarm stack, on one node,", function () {
       RUN_DIR: join(folder, "run"),
       POOL_SIZE: "1",
       WORKSPACE_MB: "64",
+      PROMETHEUS_IMAGE: `codegen-mcp/prometheus:${VERSION}`,
     };
     const options = { cwd: folder, env: { ...process.env, ...own }, maxBuffer: 64 * 1024 * 1024 };
     return (await promisify(execFile)(command, args, options)).stdout.trim();
@@ -58,11 +60,13 @@ describe("The Swarm stack, on one node,", function () {
         await cp(entry, join(folder, entry), { recursive: true }); // tokens are kept there
       else await symlink(resolve(entry), join(folder, entry));
     }
-    await promisify(execFile)("scripts/build-stack");
+    await promisify(execFile)("scripts/build-stack", ["prometheus"]);
     const images = IMAGES.map((name) => `codegen-mcp/${name}:${VERSION}`);
     engine = await PrivateEngine.start(join(folder, "engine"), images, new Docker(), { isLinked: true });
     const [, section = ""] = /^## Several hosts: Docker Swarm$(.*?)^## /ms.exec(await readFile(DOC, "utf8")) ?? [];
-    [setUp = "", takeDown = ""] = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = ""]) => block);
+    [setUp = "", monitor = "", takeDown = ""] = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(
+      ([, block = ""]) => block,
+    );
     await shell(setUp);
     const token = await readFile(join(folder, "compose/auth/operator.token"), "utf8");
     client = await connectModern(`http://${engine.address}:8080/mcp`, { Authorization: `Bearer ${token.trim()}` });
@@ -84,15 +88,13 @@ describe("The Swarm stack, on one node,", function () {
     await demoSession(client);
   });
 
-  it("is found whole by the names that Prometheus asks for", async () => {
-    const config = parse(await readFile("compose/prometheus/prometheus.yml", "utf8")) as {
-      scrape_configs: { dns_sd_configs: { names: string[] }[] }[];
-    };
-    const names = config.scrape_configs.flatMap((job) => job.dns_sd_configs.flatMap((found) => found.names));
-    expect(names).to.deep.equal(["coordinator", "worker"]);
-    const [asker] = await containersOf("worker");
-    const found = await Promise.all(names.map((name) => docker("exec", asker?.Id ?? "", "node", "-e", DNS, name)));
-    expect(found).to.deep.equal(["3", "1"]);
+  it("has a Prometheus that finds every task", async () => {
+    await shell(monitor);
+    const [worker] = await containersOf("worker");
+    const asked = (): Promise<string> => docker("exec", worker?.Id ?? "", "node", "-e", TARGETS);
+    const targets = async () => countTargets(JSON.parse(await asked()) as PrometheusTargets);
+    const all = { "codegen-coordinator up": 3, "codegen-worker up": 1 };
+    await eventually("it reads all", async () => expect(await targets()).to.deep.equal(all), 2 * MINUTES);
   });
 
   it("keeps a session, and what runs in it, when the worker of its node is updated", async () => {
