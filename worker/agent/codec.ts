@@ -42,6 +42,7 @@ export const WORKER_BODIES: Bodies = {
       5: ["stdin", "bytes"],
       6: ["keepStdin", "bool"],
       7: ["timeoutMs", "uint64"],
+      8: ["endsCall", "bool"],
       20: ["ptyRows", "uint32"],
       21: ["ptyColumns", "uint32"],
     },

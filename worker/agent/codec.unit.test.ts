@@ -34,6 +34,7 @@ describe("The agent's codec", () => {
       stdin: Buffer.from([0, 255]),
       keepStdin: true,
       timeoutMs: 2n ** 40n,
+      endsCall: true,
       ptyRows: 40,
       ptyColumns: 0,
     };

@@ -39,6 +39,8 @@ const main = async (): Promise<void> => {
   const sendEvent = (frame: AgentFrameInit) => {
     if (agent.isGreeted) connection.send(frame);
   };
+  const paths = new WorkspacePaths(workdir);
+  const history = new WorkspaceHistory(paths, HISTORY);
   const freezer = new Freezer();
   const fence = new Fence(freezer);
   const processes = new Processes({
@@ -63,10 +65,10 @@ const main = async (): Promise<void> => {
             },
           },
         }),
+      onCallEnded: () => history.mark(false),
     },
   });
   const index = new TreeIndex(home);
-  const paths = new WorkspacePaths(workdir);
   const ownWrites = new OwnWrites();
   const uploads = new Uploads(paths);
   const isAlone = (): boolean => {
@@ -78,7 +80,7 @@ const main = async (): Promise<void> => {
     version: VERSION,
     paths,
     homePaths: new WorkspacePaths(home),
-    history: new WorkspaceHistory(paths, HISTORY),
+    history,
     uploads,
     ownWrites,
     environment,

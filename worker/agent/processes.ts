@@ -27,6 +27,8 @@ const SEEN_MAX = 100_000;
 export interface ProcessesListener {
   onOutput(processId: string, chunk: OutputChunk): void;
   onExited(processId: string, exit: ProcessExit): void;
+  /** The process has ended with which its call ends. */
+  onCallEnded(): void;
 }
 
 interface Known {
@@ -69,7 +71,14 @@ export class Processes {
       const runner = await runners.take();
       const marker = `CODEGEN_CALL=${processId}`;
       const log = new OutputLog(this.deps.workdir, processId);
-      const process = new CommandProcess(marker, runner, this.#oomKills, log, fence, this.#listenTo(processId));
+      const process = new CommandProcess(
+        marker,
+        runner,
+        this.#oomKills,
+        log,
+        fence,
+        this.#listenTo(processId, spec.endsCall),
+      );
       const env = { ...environment(), ...spec.env, CODEGEN_CALL: processId };
       const argv = [BASH, "-c", spec.command];
       const { ptyRows: rows, ptyColumns: columns } = spec;
@@ -155,7 +164,7 @@ export class Processes {
     }
   }
 
-  #listenTo(processId: string): ProcessListener {
+  #listenTo(processId: string, endsCall = false): ProcessListener {
     const { listener, runners } = this.deps;
     return {
       onOutput: (chunk) => listener.onOutput(processId, chunk),
@@ -164,6 +173,7 @@ export class Processes {
         setImmediate(() => {
           runners.refill();
           this.#oomKills.refresh();
+          if (endsCall) listener.onCallEnded();
         });
       },
       onGone: () => this.#update(processId, { isGone: true }),

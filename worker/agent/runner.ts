@@ -1,4 +1,4 @@
-import { constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 
 /** What a command needs to start. */
@@ -63,7 +63,8 @@ export interface RunnerFds {
  */
 export class Runner {
   readonly pid: number;
-  readonly #control: Socket;
+  /** -1 once it has its command. */
+  #control: number;
   readonly #outputs: { stdout: Socket; stderr: Socket };
   #listener: RunnerListener | undefined;
   #isGone = false;
@@ -81,12 +82,11 @@ export class Runner {
   ) {
     this.pid = fds.pid;
     const reply = this.#open(fds.reply, constants.O_RDONLY);
-    this.#control = this.#open(fds.control, constants.O_WRONLY);
-    this.#control.on("error", () => {}); // the end of its replies says all
     this.#outputs = {
       stdout: this.#open(fds.stdout, constants.O_RDONLY),
       stderr: this.#open(fds.stderr, constants.O_RDONLY),
     };
+    this.#control = this.#openFd(fds.control, constants.O_WRONLY);
     living.add(this.pid);
     reply.on("data", (data) => this.#onReply(data));
     reply.on("error", () => {}); // "close" follows
@@ -111,14 +111,18 @@ export class Runner {
       ? { to: this.#open(fds.to, constants.O_WRONLY), from: this.#open(fds.from, constants.O_RDONLY) }
       : undefined;
     this.#listener = listener;
-    this.#control.end(encodeRequest(request));
+    sendAll(this.#control, encodeRequest(request));
+    this.#control = -1;
     return { ...this.#outputs, stdin, channel };
   }
 
   #open(fd: number, flags: typeof constants.O_RDONLY | typeof constants.O_WRONLY): Socket {
-    const ownFd = openSync(`/proc/${this.pid}/fd/${fd}`, flags | constants.O_NONBLOCK);
     const readable = flags === constants.O_RDONLY;
-    return new Socket({ fd: ownFd, readable, writable: !readable });
+    return new Socket({ fd: this.#openFd(fd, flags), readable, writable: !readable });
+  }
+
+  #openFd(fd: number, flags: number): number {
+    return openSync(`/proc/${this.pid}/fd/${fd}`, flags | constants.O_NONBLOCK);
   }
 
   #onReply(data: Buffer): void {
@@ -143,13 +147,26 @@ export class Runner {
   #onGone(): void {
     this.#isGone = true;
     this.living.delete(this.pid);
-    this.#control.destroy();
+    if (this.#control >= 0) closeSync(this.#control);
+    this.#control = -1;
     // Its command, which has the request, may have killed it before it could say that the command runs.
     if (!this.#hasReplied) this.#listener?.onStarted(this.fds.child);
     if (!this.#listener) for (const output of Object.values(this.#outputs)) output.destroy();
     this.#listener?.onGone();
   }
 }
+
+/** Writes all and closes: at once what the pipe takes, which is nearly always all. A socket costs a turn of the loop. */
+const sendAll = (fd: number, data: Buffer): void => {
+  let written = 0;
+  try {
+    written = writeSync(fd, data);
+  } catch {
+    // full, which the socket waits for; or the runner was killed, which the end of its replies says
+  }
+  if (written === data.length) closeSync(fd);
+  else new Socket({ fd, writable: true, readable: false }).on("error", () => {}).end(data.subarray(written));
+};
 
 const flagsOf = ({ hasStdin, terminal, hasChannel, program }: RunRequest): number =>
   (hasStdin ? FLAG_STDIN : 0) +

@@ -48,8 +48,11 @@ static void block_signals(void) {
 }
 
 /* A program expects default dispositions and an empty mask; both survive exec. */
-static void default_signals(void) {
+static void default_dispositions(void) {
     for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+}
+
+static void unblock_signals(void) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -79,7 +82,8 @@ static pid_t start_agent(char **cmd) {
     if (pid != 0) return pid;
     setsid();
     setenv("CODEGEN_SUPERVISED", "1", 1); /* the agent may take PID 1's other children for orphans of a call */
-    default_signals();
+    default_dispositions();
+    unblock_signals();
     execv(cmd[0], cmd);
     die(cmd[0]);
     return -1;
@@ -153,6 +157,7 @@ static void supervise(char **cmd) {
  */
 enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, FLAG_PROGRAM = 8, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
 #define SILENT_MS 100
+#define QUICK_NS 2000000
 #define NONE "none\n"
 
 struct request {
@@ -170,10 +175,19 @@ static void read_all(void *into, size_t length) {
     }
 }
 
+static char unsaid[128];
+static size_t unsaid_length;
+
+/* Kept until `tell`: each write wakes the agent. */
 static void say(const char *word, long a, long b) {
-    char line[64];
-    int n = b < 0 ? snprintf(line, sizeof line, "%s %ld\n", word, a) : snprintf(line, sizeof line, "%s %ld %ld\n", word, a, b);
-    if (write(reply_fd, line, (size_t)n) < 0) return; /* nobody listens any more */
+    char *end = unsaid + unsaid_length;
+    size_t room = sizeof unsaid - unsaid_length;
+    unsaid_length += (size_t)(b < 0 ? snprintf(end, room, "%s %ld\n", word, a) : snprintf(end, room, "%s %ld %ld\n", word, a, b));
+}
+
+static void tell(void) {
+    if (unsaid_length > 0 && write(reply_fd, unsaid, unsaid_length) < 0) { /* nobody listens any more */ }
+    unsaid_length = 0;
 }
 
 static void make_pipe(int ends[2]) {
@@ -268,6 +282,7 @@ static void prepare_child(void) {
     int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (score >= 0 && write(score, "1000", 4) < 0) { /* the container still works */ }
     setsid();
+    default_dispositions(); /* signals stay blocked until it is the command */
 }
 
 /* Reads the request's body and becomes the command: never returns. `status_fd` tells of a failure, and closes on exec. */
@@ -284,12 +299,11 @@ static void become(const struct request *request, const struct ends *ends, int t
     take_strings(argv, request->argc, &next, body + request->length);
     take_strings(env, request->envc, &next, body + request->length);
 
-    dup2(terminal >= 0 ? terminal : request->flags & FLAG_STDIN ? ends->in : ends->null, 0);
-    dup2(terminal >= 0 ? terminal : ends->out, 1);
-    dup2(terminal >= 0 ? terminal : ends->err, 2);
+    for (int fd = 0; terminal >= 0 && fd < 3; fd++) dup2(terminal, fd);
+    if (terminal < 0 && request->flags & FLAG_STDIN) dup2(ends->in, 0);
     for (int i = 0; request->flags & FLAG_CHANNEL && i < 2; i++) dup2(ends->channel[i], CHANNEL_FD + i);
     if (terminal >= 0) ioctl(0, TIOCSCTTY, 0);
-    default_signals();
+    unblock_signals();
     if (chdir(paths[0]) == 0) execve(request->flags & FLAG_PROGRAM ? paths[1] : argv[0], argv, env);
     int error = errno;
     if (write(status_fd, &error, sizeof error) < 0) { /* the runner sees our exit */ }
@@ -300,6 +314,9 @@ static void become(const struct request *request, const struct ends *ends, int t
 static void await_request(const struct ends *ends, int status_fd) {
     close(SERVER_FD); /* its end is how the agent learns that the server is gone */
     prepare_child();
+    dup2(ends->null, 0);
+    dup2(ends->out, 1);
+    dup2(ends->err, 2);
     struct request request;
     read_all(&request, sizeof request);
     if (!(request.flags & FLAG_TERMINAL)) become(&request, ends, -1, status_fd);
@@ -336,6 +353,8 @@ static int watch_command(pid_t child, int has_failed, int has_terminal) {
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     int child_fd = has_terminal ? signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    const struct timespec quick = {0, QUICK_NS};
+    if (!has_terminal) sigtimedwait(&chld, NULL, &quick); /* of a quick command, start and end are told at once */
     for (;;) {
         int status, ended = 0, main_status = 0;
         pid_t pid;
@@ -346,6 +365,7 @@ static int watch_command(pid_t child, int has_failed, int has_terminal) {
             if (WIFSIGNALED(main_status)) say("signal", WTERMSIG(main_status), !alone);
             else say("exit", WEXITSTATUS(main_status), !alone);
         }
+        tell();
         if (alone) {
             drain_terminal();
             return 0;

@@ -20,7 +20,6 @@ import { VouchedTimer } from "./vouched-timer.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;
 const PING_TIMEOUT_MS = 5_000;
-const LATER_MS = 5;
 /** Connections that may break the protocol before the sandbox is given up. */
 const VIOLATIONS_MAX = 3;
 
@@ -78,6 +77,7 @@ export class AgentLink {
   /** Frames that go out with the next write. */
   #later: Uint8Array[] = [];
   #laterTimer: NodeJS.Timeout | undefined;
+  #laterAt = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly deps: { channel: AgentChannel; listener: AgentLinkListener; log: Logger; name: string },
@@ -170,11 +170,15 @@ export class AgentLink {
     if (this.#isGreeted) this.#write(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
   }
 
-  /** As `tell`, within `LATER_MS` or with the next frame: each write wakes the agent. */
-  tellLater(body: Request): void {
+  /** As `tell`, after so long or with the next frame: each write wakes the agent. */
+  tellLater(body: Request, withinMs: number): void {
     if (!this.#isGreeted) return;
     this.#later.push(encodeFrame(WorkerFrameSchema, create(WorkerFrameSchema, { body })));
-    this.#laterTimer ??= setTimeout(() => this.#write(), LATER_MS);
+    const at = performance.now() + withinMs;
+    if (at >= this.#laterAt) return;
+    clearTimeout(this.#laterTimer);
+    this.#laterAt = at;
+    this.#laterTimer = setTimeout(() => this.#write(), withinMs);
   }
 
   /** In one go, behind what waited. */
@@ -188,7 +192,7 @@ export class AgentLink {
 
   #forgetLater(): void {
     clearTimeout(this.#laterTimer);
-    this.#laterTimer = undefined;
+    this.#laterAt = Number.POSITIVE_INFINITY;
     this.#later = [];
   }
 

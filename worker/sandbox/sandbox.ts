@@ -21,6 +21,9 @@ import { type AgentRequest, SandboxFiles } from "./sandbox-files.ts";
 import type { Vouch } from "./vouch.ts";
 
 const SPAWN_TIMEOUT_MS = 10_000;
+/** What the agent need not hear at once: a look at the workspace that ends before the next call; what it may forget. */
+const MARK_WITHIN_MS = 5;
+const ACK_WITHIN_MS = 100;
 const KILL_TIMEOUT_MS = 15_000;
 const USAGE_TIMEOUT_MS = 5_000;
 /** A container's own end is seen within this, even without the engine's events. */
@@ -319,7 +322,7 @@ export class Sandbox extends SandboxFiles {
 
   /** A call that may have changed files has ended; with `isSessionStart`, what is there was there when it began. */
   markWorkspace(isSessionStart = false): void {
-    this.#link.tellLater({ case: "markWorkspace", value: { isSessionStart } });
+    this.#link.tellLater({ case: "markWorkspace", value: { isSessionStart } }, MARK_WITHIN_MS);
   }
 
   /** The output below `offset` is recorded. Unacknowledged output of 1 MiB stops the process's pipes. */
@@ -331,7 +334,7 @@ export class Sandbox extends SandboxFiles {
   /** The exit is recorded: the agent may forget the process. */
   ackExit(processId: string): void {
     this.#ledger.forget(processId);
-    this.#link.tellLater({ case: "exitAck", value: { processId } });
+    this.#link.tellLater({ case: "exitAck", value: { processId } }, ACK_WITHIN_MS);
   }
 
   /** The session is ours until then: calls may start, and the agent lets go on what runs. */

@@ -276,7 +276,7 @@ export class OwnedSession {
     const state = failure ? (failure.code === "CANCELLED" ? "cancelled" : "failed") : "done";
     const outcomeJson = JSON.stringify(outcome);
     const event = this.#finishedEvent(callId, state, outcomeJson);
-    if (changesFiles(running.tool)) this.workspace.container?.markWorkspace();
+    if (changesFiles(running.tool)) this.workspace.mark(callId);
     const changedNothing = failure !== undefined && CHANGED_NOTHING.has(failure.code);
     const process = this.workspace.takeEnd(callId);
     const end: CallEnd = { callId, state, outcome: outcomeJson, event, changedNothing, process: process?.end };

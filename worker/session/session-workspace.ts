@@ -37,6 +37,8 @@ export interface CommandSpec {
   timeoutMs: bigint;
   /** Keep stdin open after `stdin` was written. */
   keepStdin: boolean;
+  /** Its end is its call's, so that the agent need not be told of that. */
+  endsCall: boolean;
   /** Size of a terminal; 0 for none. */
   ptyRows: number;
   ptyColumns: number;
@@ -75,6 +77,8 @@ interface AdoptedProcess extends StartedProcess {
  */
 export class SessionWorkspace implements SandboxListener {
   readonly #live = new Map<ProcessId, LiveProcess>();
+  /** Calls that run, and whose end the agent sees. */
+  readonly #markedByAgent = new Set<CallId>();
   readonly #adopted = new Map<ProcessId, AdoptedProcess>();
   readonly #kept = new Map<CallId, KeptEnd>();
   readonly #provided: Promise<Sandbox>;
@@ -165,7 +169,14 @@ export class SessionWorkspace implements SandboxListener {
    */
   async spawn(callId: CallId, spec: CommandSpec, windows: Windows, endsWithCall: boolean): Promise<StartedProcess> {
     const begin = (sandbox: Sandbox, processId: ProcessId) => sandbox.spawn({ ...spec, processId });
-    return await this.#start(callId, begin, windows, endsWithCall);
+    const started = await this.#start(callId, begin, windows, endsWithCall);
+    if (spec.endsCall) this.#markedByAgent.add(callId);
+    return started;
+  }
+
+  /** A call that may have changed files has ended. */
+  mark(callId: CallId): void {
+    if (!this.#markedByAgent.delete(callId)) this.container?.markWorkspace();
   }
 
   /** The run of the code is a process like another. @throws as `spawn`; OUTCOME_UNKNOWN when its value is known no more */

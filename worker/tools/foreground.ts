@@ -33,7 +33,7 @@ export const runScript = async (
   script: { command: string; cwd: string; timeoutMs: number; outputBytes: number },
 ): Promise<ScriptRun> => {
   const windows = { stdout: new OutputWindow(script.outputBytes), stderr: new OutputWindow(script.outputBytes) };
-  const spec = { stdin: Buffer.alloc(0), keepStdin: false, ptyRows: 0, ptyColumns: 0, env: {} };
+  const spec = { stdin: Buffer.alloc(0), keepStdin: false, endsCall: false, ptyRows: 0, ptyColumns: 0, env: {} };
   const { command, cwd, timeoutMs } = script;
   await context.workspace.begin(context.callId);
   const started = await context.workspace.spawn(

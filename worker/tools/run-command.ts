@@ -33,6 +33,7 @@ export const runCommand: Executor = async (rawArgs, call) => {
       stdin: Buffer.from(args.stdin ?? ""),
       timeoutMs: BigInt(timeoutMs),
       keepStdin: args.stdin === undefined && args.background === true, // for write_process
+      endsCall: !args.background,
       ptyRows: terminal.rows,
       ptyColumns: terminal.columns,
     },
