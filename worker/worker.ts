@@ -22,10 +22,8 @@ import { CheckpointSweeper } from "./checkpoint/checkpoint-sweeper.ts";
 import { openObjectStore } from "./checkpoint/open-store.ts";
 import { Recovery } from "./checkpoint/recovery.ts";
 import type { WorkerConfig } from "./config.ts";
-import { EgressJudge } from "./egress/egress-judge.ts";
-import { EgressProxy } from "./egress/egress-proxy.ts";
+import { Egress } from "./egress/egress.ts";
 import { EgressRules } from "./egress/egress-rules.ts";
-import { PROXY_ENVIRONMENT } from "./egress/proxy-environment.ts";
 import { DrainWatch } from "./handover/drain-watch.ts";
 import { LeftPlaces } from "./handover/left-places.ts";
 import { Successor } from "./handover/successor.ts";
@@ -33,7 +31,7 @@ import { Takeover } from "./handover/takeover.ts";
 import { Beats } from "./lease/beats.ts";
 import { HeirWatch } from "./lease/heir-watch.ts";
 import { LeaseGuard } from "./lease/lease-guard.ts";
-import { SecretMask } from "./masking/secret-mask.ts";
+import { PrincipalMasks } from "./masking/principal-masks.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { PackageCache } from "./packages/package-cache.ts";
 import { PlacementConsumer } from "./placement-consumer.ts";
@@ -129,8 +127,8 @@ export class Worker implements Service {
     const own = ["python", "node", "polyglot"].map((name) => [name, `codegen-mcp/${name}:${VERSION}`] as const);
     const images = new SandboxImages([...own, ...config.SANDBOX_IMAGES], config.SANDBOX_IMAGE);
     const limits = { ...DEFAULT_LIMITS, diskMb: config.WORKSPACE_MB, pids: config.SANDBOX_PIDS };
-    const judge = config.ALLOW_EGRESS ? new EgressJudge(EgressRules.read(config.EGRESS_FILE)) : undefined;
-    const egress = judge && new EgressProxy({ metrics, log }, judge);
+    const rules = config.ALLOW_EGRESS ? EgressRules.read(config.EGRESS_FILE) : undefined;
+    const egress = rules && new Egress({ redis, metrics, log }, rules);
     const host = new SandboxHost(
       { engine, metrics, log },
       {
@@ -183,13 +181,15 @@ export class Worker implements Service {
     const onGivenBack = (sid: SessionId, principal: string): Promise<void> => this.#placement.giveBack(sid, principal);
     const accounts = new CpuAccounts(redis, log);
     const removal = new ContainerRemoval(accounts, log);
-    const egressEnvironment = async (): Promise<Record<string, string>> => ({
-      ...PROXY_ENVIRONMENT,
+    const egressEnvironment = async (principal: string): Promise<Record<string, string>> => ({
+      ...egress?.environmentFor(principal),
       ...(await packages.environment()),
     });
     const providing = { redis, scripts, beats, pool, recovery, removal, accounts, egressEnvironment, log };
     const containers = new ContainerProvider(providing, facts);
-    const mask = config.MASK_SECRETS ? new SecretMask() : undefined;
+    const masks = config.MASK_SECRETS
+      ? new PrincipalMasks((principal) => rules?.secretsOf(principal).map(({ value }) => value) ?? [])
+      : undefined;
     const keeping = {
       redis,
       scripts,
@@ -199,7 +199,7 @@ export class Worker implements Service {
       recovery,
       executors,
       metrics,
-      secretsOf: () => mask,
+      secretsOf: (principal: string) => masks?.of(principal),
       log,
       onRoom,
       onGivenBack,

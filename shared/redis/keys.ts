@@ -41,6 +41,8 @@ export const keys = {
   place: "cg:{place}",
   /** String: whose Redis this is, see `StoreIdentity`. */
   store: "cg:store",
+  /** String: certificate and key, as JSON, of who signs for hosts that secrets are registered for, see `EgressAuthority`. */
+  egressAuthority: "cg:egress:authority",
   /** Stream of `AuditEntry` as JSON in the field `e`, the newest that fit its bound. */
   audit: "cg:audit",
   /** String: the coordinator that keeps the audit now. */

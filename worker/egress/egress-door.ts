@@ -1,6 +1,7 @@
-import { rm } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import type { Egress } from "./egress.ts";
 
 const FILE = "egress.sock";
 /** Connections that one session may have open. */
@@ -14,7 +15,7 @@ export class EgressDoor {
   /** @param folder the one that the container sees */
   constructor(
     private readonly folder: string,
-    private readonly take: (socket: Socket, principal: string) => void,
+    private readonly egress: Pick<Egress, "take" | "filesFor">,
   ) {}
 
   /** Idempotent: once it is open, it stays the principal's. */
@@ -25,10 +26,15 @@ export class EgressDoor {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => {}).on("close", () => this.#sockets.delete(socket));
-      this.take(socket, principal);
+      this.egress.take(socket, principal);
     });
     server.maxConnections = CONNECTIONS_MAX;
     this.#server = server;
+    for (const [name, content] of await this.egress.filesFor(principal)) {
+      const file = join(this.folder, name);
+      await rm(file, { force: true });
+      await writeFile(file, content, { mode: 0o444, flag: "wx" });
+    }
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ path, writableAll: true }, resolve);

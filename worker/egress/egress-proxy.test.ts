@@ -40,7 +40,8 @@ describe("The egress proxy", () => {
     const log = pino({}, { write: (line) => void logged.push(JSON.parse(line)) });
     const isPublic = (address: string): boolean => address === "127.0.0.2" || isPublicAddress(address); // there is no internet here
     const metrics = { egress: (verdict: EgressVerdict) => void counted.push(verdict) };
-    const proxy = new EgressProxy({ metrics, log }, new EgressJudge(rules, resolve, isPublic));
+    const injector = { prepare: () => Promise.reject(new Error("there are no secrets here")) };
+    const proxy = new EgressProxy({ rules, judge: new EgressJudge(rules, resolve, isPublic), injector, metrics, log });
     proxy.offer("own.internal", port);
     door = createServer((socket) => {
       socket.once("data", (first: Buffer) => {

@@ -1,12 +1,21 @@
 import type { LookupAddress, lookup } from "node:dns";
-import { Agent, type IncomingMessage } from "node:http";
+import { Agent, type Server as HttpServer, type IncomingMessage } from "node:http";
 import type { LookupFunction, Socket } from "node:net";
 import type { Logger } from "pino";
 import { RequestError, Server } from "proxy-chain";
 import { type EgressJudge, EgressRefusal, type EgressVerdict } from "./egress-judge.ts";
+import type { EgressRules } from "./egress-rules.ts";
+import { type HostSecret, putSecrets } from "./egress-secret.ts";
 import { RefusalLog } from "./refusal-log.ts";
+import type { SecretInjector } from "./secret-injector.ts";
 
 const IDLE_MS = 600_000;
+
+interface Target {
+  name: string;
+  addresses: LookupAddress[];
+  secrets: readonly HostSecret[];
+}
 
 export interface EgressMetrics {
   egress(verdict: EgressVerdict): void;
@@ -15,7 +24,8 @@ export interface EgressMetrics {
 /**
  * The forward proxy of all sessions of a worker: HTTP, and CONNECT for everything else. It listens nowhere: connections are
  * given to it with the name of the principal whose they are. Each request is judged, and connected to the addresses that
- * were judged, so that neither a redirect nor DNS that changes its mind leads elsewhere.
+ * were judged, so that neither a redirect nor DNS that changes its mind leads elsewhere. Where secrets are registered for a host, its
+ * requests get them here.
  */
 export class EgressProxy {
   readonly #server: Server;
@@ -27,19 +37,31 @@ export class EgressProxy {
   #own: { name: string; port: number } | undefined;
 
   constructor(
-    private readonly deps: { metrics: EgressMetrics; log: Logger },
-    private readonly judge: EgressJudge,
+    private readonly deps: {
+      rules: Pick<EgressRules, "secretsFor">;
+      judge: EgressJudge;
+      injector: Pick<SecretInjector, "prepare">;
+      metrics: EgressMetrics;
+      log: Logger;
+    },
   ) {
     this.#refusals = new RefusalLog(deps.log);
     this.#server = new Server({
       port: 0,
       prepareRequestFunction: async ({ request, hostname, port, isHttp }) => {
-        const addresses = await this.#destination(request, hostname, port);
-        if (isHttp) nameTarget(request);
+        const { name, addresses, secrets } = await this.#target(request, hostname, port, !isHttp);
         const dnsLookup = pinned(addresses) as typeof lookup; // what Node's own connections call
-        return { httpAgent: this.#agent, dnsLookup };
+        if (isHttp) nameTarget(request, secrets);
+        if (isHttp || secrets.length === 0) return { httpAgent: this.#agent, dnsLookup };
+        const take = await this.deps.injector.prepare({ name, port, lookup: pinned(addresses), secrets });
+        // The library emits its connection there, and does nothing else with it.
+        const server = { emit: (_: string, socket: Socket): void => take(socket) } as unknown as HttpServer;
+        return { customConnectServer: server };
       },
     });
+    this.#server.on("requestFailed", ({ error }) =>
+      deps.log.error({ err: error as Error }, "a request of a session failed"),
+    );
   }
 
   /** Serves one connection of a session of `principal`. */
@@ -56,15 +78,16 @@ export class EgressProxy {
   }
 
   /** @throws {RequestError} what the client is answered */
-  async #destination(request: IncomingMessage, hostname: string, port: number): Promise<LookupAddress[]> {
+  async #target(request: IncomingMessage, hostname: string, port: number, isTls: boolean): Promise<Target> {
     const name = hostname.toLowerCase().replace(/\.$/, "");
-    if (this.#own?.name === name && this.#own.port === port) return [{ address: "127.0.0.1", family: 4 }];
+    if (this.#own?.name === name && this.#own.port === port)
+      return { name, addresses: [{ address: "127.0.0.1", family: 4 }], secrets: [] };
     const principal = this.#principals.get(request.socket);
     try {
       if (principal === undefined) throw new EgressRefusal("not_listed", "Egress is not allowed: nobody's connection");
-      const addresses = await this.judge.addresses(principal, name, port);
+      const addresses = await this.deps.judge.addresses(principal, name, port);
       this.deps.metrics.egress("allowed");
-      return addresses;
+      return { name, addresses, secrets: this.deps.rules.secretsFor(principal, name, port, isTls) };
     } catch (error) {
       if (!(error instanceof EgressRefusal)) throw error;
       this.deps.metrics.egress(error.verdict);
@@ -74,8 +97,14 @@ export class EgressProxy {
   }
 }
 
-/** Of the two places where a request names its host, the one that was judged goes on: a shared front goes by the other. */
-const nameTarget = (request: IncomingMessage): void => {
+/**
+ * Of the two places where a request names its host, the one that was judged goes on: a shared front goes by the other.
+ * @throws {RequestError} for a request whose answer would tell the secrets
+ */
+const nameTarget = (request: IncomingMessage, secrets: readonly HostSecret[]): void => {
+  if (secrets.length > 0 && request.method === "TRACE")
+    throw new RequestError("TRACE would answer with the secret", 405);
+  putSecrets(request.rawHeaders, secrets);
   const { host } = new URL(request.url ?? "");
   const { rawHeaders } = request;
   for (let i = 0; i < rawHeaders.length; i += 2) if (/^host$/i.test(rawHeaders[i]!)) rawHeaders[i + 1] = host;

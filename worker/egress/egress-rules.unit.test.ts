@@ -59,6 +59,68 @@ describe("Rules of egress", () => {
     expect(allow).to.deep.equal(DEFAULT_ALLOW);
   });
 
+  describe("with secrets", () => {
+    let folder: string;
+    before(() => {
+      folder = mkdtempSync(join(tmpdir(), "egress-"));
+      writeFileSync(join(folder, "value"), "value-of-a-secret\n");
+      writeFileSync(join(folder, "other"), "value-of-another");
+      for (const [name, value] of Object.entries({
+        short: "1234567",
+        two: "12345678\n12345678",
+        latin: "schlüssel-lang",
+      }))
+        writeFileSync(join(folder, name), value);
+    });
+    after(() => rmSync(folder, { recursive: true }));
+    const secret = (value_file: string, ...hosts: string[]) => ({ name: "S", hosts, value_file });
+
+    it("put them into requests to their hosts, on their ports, of their principals", () => {
+      const secretive = EgressRules.of(
+        {
+          secrets: [
+            { ...secret("value", "a.example", "b.example:8443"), format: "Bearer {}" },
+            { ...secret("other", "plain.example"), plain_http: true },
+          ],
+          principals: { team: { secrets: [secret("other", "team.example")] }, listed: { allow: ["x.example"] } },
+        },
+        folder,
+      );
+      const to = (principal: string, name: string, port: number, isTls = true): string =>
+        secretive
+          .secretsFor(principal, name, port, isTls)
+          .map(({ value, format }) => `${format} ${value}`)
+          .join();
+      expect(to("x", "a.example", 443)).to.equal("Bearer {} value-of-a-secret");
+      expect(to("x", "b.example", 8443)).to.equal("Bearer {} value-of-a-secret");
+      expect(to("listed", "a.example", 443)).to.equal("Bearer {} value-of-a-secret");
+      expect(to("x", "plain.example", 80, false)).to.equal("{} value-of-another");
+      expect(to("team", "team.example", 443)).to.equal("{} value-of-another");
+      for (const [principal, name, port, isTls] of [
+        ["x", "a.example", 80, false],
+        ["x", "a.example", 22, true],
+        ["x", "b.example", 443, true],
+        ["x", "sub.a.example", 443, true],
+        ["x", "team.example", 443, true],
+        ["team", "a.example", 443, true],
+      ] as const)
+        expect(to(principal, name, port, isTls), `${principal} ${name}:${port}`).to.equal("");
+    });
+
+    it("refuse what cannot be a header, and what cannot be told from other text", () => {
+      for (const value of ["short", "two", "latin", "missing"])
+        expect(() => EgressRules.of({ secrets: [secret(value, "a.example")] }, folder), value).to.throw();
+      for (const more of [
+        { header: "a b" },
+        { format: "none" },
+        { format: "a\n{}" },
+        { hosts: ["*.x"] },
+        { hosts: [] },
+      ])
+        expect(() => EgressRules.of({ secrets: [{ ...secret("value", "a.example"), ...more }] }, folder)).to.throw();
+    });
+  });
+
   it("name what is wrong with a file", () => {
     const folder = mkdtempSync(join(tmpdir(), "egress-"));
     const file = join(folder, "egress.json");

@@ -5,8 +5,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Service } from "../../shared/service.ts";
+import type { Egress } from "../egress/egress.ts";
 import { EgressDoor } from "../egress/egress-door.ts";
-import type { EgressProxy } from "../egress/egress-proxy.ts";
 import type { AgentFiles } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
 import { AttachChannel } from "./attach-channel.ts";
@@ -48,7 +48,7 @@ export interface SandboxHostOptions {
   /** As `ContainerSpec` has it. */
   runtime: string | undefined;
   /** Serves the connections of sessions with egress; undefined where there are none. */
-  egress: Pick<EgressProxy, "take"> | undefined;
+  egress: Pick<Egress, "take" | "filesFor"> | undefined;
 }
 
 /** What a session's container is made with; the pool's have the default image and no network. */
@@ -264,7 +264,7 @@ export class SandboxHost implements Service {
 
   #doorOf(folder: string | undefined): EgressDoor | undefined {
     const { egress } = this.options;
-    return egress && folder ? new EgressDoor(folder, (socket, principal) => egress.take(socket, principal)) : undefined;
+    return egress && folder ? new EgressDoor(folder, egress) : undefined;
   }
 
   #checkRuntime(known: string[]): void {

@@ -39,7 +39,7 @@ export class ContainerProvider {
       removal: ContainerRemoval;
       accounts: Pick<CpuAccounts, "open">;
       /** What sessions with egress get in their environment, under their own settings. */
-      egressEnvironment: () => Promise<Record<string, string>>;
+      egressEnvironment: (principal: string) => Promise<Record<string, string>>;
       log: Logger;
     },
     private readonly options: {
@@ -129,8 +129,8 @@ export class ContainerProvider {
   }
 
   /** The session's own settings go over what this worker's egress needs. */
-  async #environment({ env }: SessionRecord, hasEgress: boolean): Promise<Record<string, string>> {
-    return hasEgress ? { ...(await this.deps.egressEnvironment()), ...env } : env;
+  async #environment({ env, principal }: SessionRecord, hasEgress: boolean): Promise<Record<string, string>> {
+    return hasEgress ? { ...(await this.deps.egressEnvironment(principal)), ...env } : env;
   }
 
   /** Waits out an engine that is away: sessions that are to go on in a fresh container do not end for that. */
