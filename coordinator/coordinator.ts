@@ -118,8 +118,10 @@ export class Coordinator implements Service {
     });
     const quotas = new Quotas({ redis, records, log }, config.QUOTAS_FILE);
     this.#quotas = quotas;
+    const store = config.DATABASE_URL ? new AuditStore(config.DATABASE_URL, log) : undefined;
+    const past = new Past({ redis, store, log });
     const opener = new SessionOpener(
-      { redis, scripts, placement, watcher, doorbells, memory, quotas, metrics },
+      { redis, scripts, placement, watcher, doorbells, memory, quotas, past, metrics },
       config.MAX_WAITING_SESSIONS,
     );
     const resolver = new SessionResolver({ redis, records, opener });
@@ -133,7 +135,6 @@ export class Coordinator implements Service {
     this.#lane = new LaneCalls({ resolver, opener, submitter, waiter, records, scripts, quotas }, config.REATTACH_MS);
 
     const isStoreThere = (): boolean => redis.status === "ready";
-    const store = config.DATABASE_URL ? new AuditStore(config.DATABASE_URL, log) : undefined;
     const stream = new AuditStream(redis, config.AUDIT_STREAM_MAX);
     const auditMetrics = new AuditMetrics(registry);
     const trail = new RequestTrail({ stream, metrics: auditMetrics, log });
@@ -141,7 +142,6 @@ export class Coordinator implements Service {
     const auditing = { redis, records, ended, stream, store, metrics: auditMetrics, log };
     const replica = `c_${randomText(10)}`;
     const auditKeeper = new AuditKeeper(auditing, { replica, retentionDays: config.AUDIT_RETENTION_DAYS });
-    const past = new Past({ store, log });
     const recordTools = new RecordTools({ redis, scripts, records, resolver, waiter, past });
     const reached = (): string => this.url.replace(/\/\/(0\.0\.0\.0|\[::\]):/, "//127.0.0.1:");
     const { PUBLIC_URL, INTERNAL_URL, ARTIFACT_URL_TTL_MS: ttlMs } = config;
@@ -152,7 +152,7 @@ export class Coordinator implements Service {
       records: recordTools,
       links,
       processes: new ProcessTools({ scripts, records, resolver, watcher }),
-      checkpoints: new CheckpointTools({ records, scripts, resolver, lane: this.#lane }),
+      checkpoints: new CheckpointTools({ records, scripts, resolver, past, lane: this.#lane }),
     });
     this.tools = new ToolService({
       runner,

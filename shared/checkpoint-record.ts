@@ -21,6 +21,8 @@ export interface CheckpointRecord {
   scan: string;
   /** Number of the last mutating call of its session that it covers. */
   covered: number;
+  /** Which part of the store its objects stand in, where that is another Redis's. */
+  space?: string;
 }
 
 const words = (text: string | undefined): string[] => (text ? text.split(" ") : []);
@@ -38,6 +40,7 @@ export const toCheckpoint = (id: CheckpointId, h: Hash): CheckpointRecord => ({
   generation: h.generation ?? "",
   scan: h.scan ?? "0",
   covered: Number(h.covered),
+  ...(h.space ? { space: h.space } : {}),
 });
 
 /** The one answer for a checkpoint that nobody knows, that is gone, or that is somebody else's. */
@@ -60,4 +63,5 @@ export const checkpointFields = (record: CheckpointRecord): Record<string, strin
   generation: record.generation,
   scan: record.scan,
   covered: record.covered,
+  ...(record.space ? { space: record.space } : {}),
 });

@@ -4,6 +4,7 @@ import type { SessionId } from "../../shared/ids.ts";
 import { PeriodicService } from "../../shared/periodic-service.ts";
 import type { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
+import { StoreIdentity } from "../../shared/redis/store-identity.ts";
 import type { AuditMetrics } from "./audit-metrics.ts";
 import type { AuditStore } from "./audit-store.ts";
 import type { AuditStream } from "./audit-stream.ts";
@@ -113,15 +114,12 @@ export class AuditKeeper extends PeriodicService {
   }
 
   async #saveSessions(store: AuditStore): Promise<void> {
-    const { records } = this.deps;
+    const { redis, records } = this.deps;
+    const space = await StoreIdentity.idIn(redis);
     for (const [sid, isClosed] of [...this.#sessions]) {
       const session = await records.openOrClosedSession(sid);
       const checkpoints = session ? await records.checkpoints(sid) : [];
-      if (session)
-        await store.saveSession(
-          session,
-          checkpoints.map(({ id }) => id),
-        );
+      if (session) await store.saveSession(session, checkpoints, space);
       else if (isClosed) await store.closeSession(sid);
       this.#sessions.delete(sid);
     }

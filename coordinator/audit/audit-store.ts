@@ -2,8 +2,10 @@ import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
 import type { Logger } from "pino";
+import type { CheckpointRecord } from "../../shared/checkpoint-record.ts";
 import type { SessionRecord } from "../../shared/session-record.ts";
 import type { AuditEntry } from "./audit-entry.ts";
+import { KeptCheckpoints } from "./kept-checkpoints.ts";
 
 const MIGRATIONS = fileURLToPath(new URL("./migrations", import.meta.url));
 const CONNECTIONS = 2;
@@ -25,6 +27,7 @@ export interface KeptSession {
 
 /** The audit, and what sessions there were, in Postgres. Every statement may be repeated. */
 export class AuditStore {
+  readonly checkpoints: KeptCheckpoints;
   readonly #pool: pg.Pool;
   #isMigrated = false;
 
@@ -40,6 +43,7 @@ export class AuditStore {
       query_timeout: STATEMENT_MS,
       application_name: "codegen-mcp",
     });
+    this.checkpoints = new KeptCheckpoints(this.#pool);
     this.#pool.on("error", (err) => log.debug({ err }, "an idle connection to Postgres ended"));
   }
 
@@ -99,7 +103,8 @@ export class AuditStore {
     return rows.map(toEntry);
   }
 
-  async saveSession(session: SessionRecord, checkpoints: string[]): Promise<void> {
+  /** @param space of the store, which the Redis that knows the session names */
+  async saveSession(session: SessionRecord, checkpoints: readonly CheckpointRecord[], space: string): Promise<void> {
     const { id, principal, image, createdAt, lastUsedAt, expiresAt, state } = session;
     await this.#pool.query(
       `INSERT INTO sessions (id, principal, image, created_at, last_used_at, expires_at, checkpoints, closed_at)
@@ -112,10 +117,11 @@ export class AuditStore {
         principal,
         image,
         ...[createdAt, lastUsedAt, expiresAt].map((ms) => new Date(ms)),
-        checkpoints,
+        checkpoints.map((one) => one.id),
         state === "closed",
       ],
     );
+    await this.checkpoints.save(session, checkpoints, space);
   }
 
   async closeSession(id: string): Promise<void> {
@@ -139,6 +145,7 @@ export class AuditStore {
   /** @returns how many calls were removed */
   async removeBefore(time: Date): Promise<number> {
     const { rowCount } = await this.#pool.query(`DELETE FROM audit_calls WHERE ended_at < $1`, [time]);
+    await this.checkpoints.removeBefore(time);
     await this.#pool.query(`DELETE FROM sessions WHERE coalesce(closed_at, expires_at) < $1`, [time]);
     return rowCount ?? 0;
   }

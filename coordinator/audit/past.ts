@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import type { CheckpointRecord } from "../../shared/checkpoint-record.ts";
+import { StoreIdentity } from "../../shared/redis/store-identity.ts";
 import type { AuditEntry } from "./audit-entry.ts";
 import type { AuditStore, KeptSession } from "./audit-store.ts";
 
@@ -13,7 +16,7 @@ type Structured = Record<string, unknown>;
 export class Past {
   #againAt = 0;
 
-  constructor(private readonly deps: { store: AuditStore | undefined; log: Logger }) {}
+  constructor(private readonly deps: { redis: Redis; store: AuditStore | undefined; log: Logger }) {}
 
   /** `closed`, or `lost` where the records went while it was open. */
   async session(principal: string, id: string): Promise<Structured | undefined> {
@@ -35,6 +38,21 @@ export class Past {
   /** Of a session, or all that the principal made; the newest first. */
   async calls(principal: string, session: string | undefined, limit: number): Promise<Structured[]> {
     return ((await this.#ask((store) => store.calls(principal, session, limit))) ?? []).map(describeCall);
+  }
+
+  /** Checkpoints that another Redis knew, and whose objects may still stand in the store; the newest first. */
+  async checkpoints(
+    principal: string,
+    of: { id?: string; session?: string | undefined; limit: number },
+  ): Promise<CheckpointRecord[]> {
+    if (!this.deps.store) return [];
+    const space = await StoreIdentity.idIn(this.deps.redis);
+    return (await this.#ask((store) => store.checkpoints.elsewhere(principal, space, of))) ?? [];
+  }
+
+  /** @returns false where nothing is known of it */
+  async deleteCheckpoint(principal: string, id: string): Promise<boolean> {
+    return (await this.#ask((store) => store.checkpoints.delete(principal, id))) ?? false;
   }
 
   async #ask<T>(question: (store: AuditStore) => Promise<T>): Promise<T | undefined> {

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { closeSession, createSession } from "../../shared/catalog/index.ts";
-import { checkpointFields, noCheckpoint } from "../../shared/checkpoint-record.ts";
+import { type CheckpointRecord, checkpointFields, noCheckpoint } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
 import {
   type CallId,
@@ -19,6 +19,7 @@ import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { SessionRecord } from "../../shared/session-record.ts";
 import { inSpan } from "../../shared/tracing/in-span.ts";
 import type { TraceContext } from "../../shared/tracing/trace-context.ts";
+import type { Past } from "../audit/past.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import { hashArguments } from "./arguments-hash.ts";
 import type { CallWatcher } from "./call-watcher.ts";
@@ -48,6 +49,7 @@ export class SessionOpener {
       doorbells: Doorbells;
       memory: MemoryGuard;
       quotas: Quotas;
+      past: Pick<Past, "checkpoints">;
       metrics: { placementRefused(): void };
     },
     private readonly maxWaiting: number,
@@ -123,13 +125,19 @@ export class SessionOpener {
 
   /** Gives the session that is about to be opened a checkpoint of its own, with what another one holds. */
   async #pin(principal: string, from: string, sid: SessionId): Promise<CheckpointId> {
-    const found = isCheckpointId(from) ? await this.#records.checkpoint(from) : undefined;
+    const found = isCheckpointId(from) ? await this.#findCheckpoint(principal, from) : undefined;
     if (found?.principal !== principal) throw noCheckpoint(from);
     const { redis, scripts } = this.deps;
     const id = newCheckpointId(sid);
     await redis.zadd(keys.allCheckpoints, Date.now(), id);
     await scripts.pinCheckpoint(sid, id, checkpointFields({ ...found, id, sessionId: sid, name: "", covered: 0 }));
     return id;
+  }
+
+  /** Also one that a Redis knew which lost everything. */
+  async #findCheckpoint(principal: string, id: CheckpointId): Promise<CheckpointRecord | undefined> {
+    const known = await this.#records.checkpoint(id);
+    return known ?? (await this.deps.past.checkpoints(principal, { id, limit: 1 }))[0];
   }
 
   /** @param epoch above 0 where it had a worker before @returns the position in the line, 0 when a worker has the session, -1 when the line is full */

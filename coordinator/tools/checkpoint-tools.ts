@@ -6,6 +6,7 @@ import { isCheckpointId, isSessionId, sessionOf } from "../../shared/ids.ts";
 import type { Records } from "../../shared/records.ts";
 import type { SessionScripts } from "../../shared/redis/session-scripts.ts";
 import type { SessionRecord } from "../../shared/session-record.ts";
+import type { Past } from "../audit/past.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { LaneCalls } from "../calls/lane-calls.ts";
 import { type SessionResolver, sessionNotFound } from "../calls/session-resolver.ts";
@@ -15,13 +16,22 @@ type Structured = Record<string, unknown>;
 /** What of checkpoints needs no worker, and forks, which need one for their checkpoint only. */
 export class CheckpointTools {
   constructor(
-    private readonly deps: { records: Records; scripts: SessionScripts; resolver: SessionResolver; lane: LaneCalls },
+    private readonly deps: {
+      records: Records;
+      scripts: SessionScripts;
+      resolver: SessionResolver;
+      past: Past;
+      lane: LaneCalls;
+    },
   ) {}
 
-  /** Also those of a session that is over: they outlive it. */
+  /** Also those of a session that is over: they outlive it, and with Postgres a Redis that lost everything. */
   async list({ session_id, limit }: { session_id?: string; limit: number }, caller: Caller): Promise<Structured> {
     if (session_id !== undefined && !isSessionId(session_id)) throw sessionNotFound(session_id);
-    const found = await this.deps.records.checkpointsOf(caller.principal, session_id);
+    const { records, past } = this.deps;
+    const known = await records.checkpointsOf(caller.principal, session_id);
+    const lost = await past.checkpoints(caller.principal, { session: session_id, limit: limit + 1 });
+    const found = [...known, ...lost];
     if (session_id !== undefined && found.length === 0) await this.deps.resolver.record(session_id, caller);
     return {
       checkpoints: found.slice(0, limit).map(({ id, sessionId, name, files, bytes, createdAt }) => ({
@@ -35,9 +45,11 @@ export class CheckpointTools {
   }
 
   async delete({ checkpoint_id: id }: { checkpoint_id: string }, caller: Caller): Promise<Structured> {
-    const isDeleted =
-      isCheckpointId(id) && (await this.deps.scripts.deleteCheckpoint(sessionOf(id), id, caller.principal));
-    if (!isDeleted) throw noCheckpoint(id);
+    if (!isCheckpointId(id)) throw noCheckpoint(id);
+    const { scripts, past } = this.deps;
+    const isDeleted = await scripts.deleteCheckpoint(sessionOf(id), id, caller.principal);
+    const isForgotten = await past.deleteCheckpoint(caller.principal, id);
+    if (!isDeleted && !isForgotten) throw noCheckpoint(id);
     return { deleted: true };
   }
 

@@ -15,10 +15,15 @@ export class StoreIdentity {
     private readonly deployment: string,
   ) {}
 
+  /** The id that a Redis holds now; empty for none. */
+  static async idIn(redis: Redis): Promise<string> {
+    return (await redis.get(keys.store))?.split(" ")[1] ?? "";
+  }
+
   /** Once, at the start. Later on an id that is missing is a sign that the records are lost, not a thing to write. */
   async establish(): Promise<void> {
     await this.redis.set(keys.store, `${this.deployment} ${randomBytes(8).toString("hex")}`, "NX");
-    this.#id = (await this.redis.get(keys.store))?.split(" ")[1] ?? "";
+    this.#id = await StoreIdentity.idIn(this.redis);
   }
 
   /** Empty before it was established. */

@@ -139,7 +139,14 @@ describe("The audit in Postgres", function () {
     expect(all.filter((id) => !id.startsWith("call_"))).to.deep.equal([]);
   });
 
-  it("knows sessions, closed or lost, that a Redis which lost everything does not", async () => {
+  it("knows sessions, closed or lost, that a Redis which lost everything does not, and brings their files back", async () => {
+    await client.call("write_file", { session_id: sid, path: "kept", content: "still here" });
+    const name = "before the loss";
+    const { checkpoint_id } = (await client.call("create_checkpoint", { session_id: sid, name })).structured;
+    await eventually("what makes it is kept", async () => {
+      const found = await postgres.query("SELECT id FROM checkpoints WHERE id = $1", [checkpoint_id]);
+      return found.length > 0;
+    });
     const closed = String((await client.call("create_session")).structured.session_id);
     await client.call("close_session", { session_id: closed });
     await eventually("its end is kept", async () => {
@@ -158,5 +165,19 @@ describe("The audit in Postgres", function () {
     expect(failureOf(await client.call("run_command", { session_id: sid, command: "true" }))).to.equal(
       "SESSION_NOT_FOUND",
     );
+
+    await stack.workers[0]!.stop(60_000, "SIGINT");
+    await stack.addWorker(); // it writes in another part of the store
+    const found = (await client.call("list_checkpoints")).structured.checkpoints as Record<string, unknown>[];
+    expect(found.find((one) => one.checkpoint_id === checkpoint_id)).to.include({ name, session_id: sid });
+    const again = (await client.call("create_session", { from_checkpoint: checkpoint_id })).structured.session_id;
+    const { structured } = await client.call("read_file", { session_id: again, path: "kept" });
+    expect(structured.content).to.equal("still here");
+    await client.call("write_file", { session_id: again, path: "new", content: "x" });
+    const next = (await client.call("create_checkpoint", { session_id: again })).structured.checkpoint_id;
+    const third = (await client.call("create_session", { from_checkpoint: next })).structured.session_id;
+    expect((await client.call("read_file", { session_id: third, path: "kept" })).isError).to.equal(false);
+    expect((await client.call("delete_checkpoint", { checkpoint_id })).structured.deleted).to.equal(true);
+    expect(failureOf(await client.call("create_session", { from_checkpoint: checkpoint_id }))).to.equal("NOT_FOUND");
   });
 });

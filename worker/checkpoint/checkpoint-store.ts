@@ -24,9 +24,7 @@ export class CheckpointStore {
   /** @throws {ToolFailure} STORE_UNAVAILABLE, also for an object that is missing or damaged */
   async get(name: string): Promise<Buffer> {
     const bytes = await this.#try("read", async () => await this.objects.get(await this.#pathOf(name)));
-    if (!bytes) throw unavailable(`object ${name} is missing`);
-    if (createHash("sha256").update(bytes).digest("hex") !== name) throw unavailable(`object ${name} is damaged`);
-    return bytes;
+    return checked(name, bytes);
   }
 
   /** @throws {ToolFailure} STORE_UNAVAILABLE when one of the objects is missing */
@@ -34,6 +32,20 @@ export class CheckpointStore {
     for (const name of names) {
       const isThere = await this.#try("read", async () => await this.objects.has(await this.#pathOf(name)));
       if (!isThere) throw unavailable(`object ${name} is missing`);
+    }
+  }
+
+  /**
+   * Brings objects over that stand in another space, one at a time.
+   * @throws {ToolFailure} STORE_UNAVAILABLE, also for an object that is missing or damaged there
+   */
+  async bring(space: string, names: readonly string[]): Promise<void> {
+    if (space === (await this.#space())) return;
+    for (const name of names) {
+      const isHere = await this.#try("read", async () => await this.objects.has(await this.#pathOf(name)));
+      if (isHere) continue;
+      const bytes = await this.#try("read", async () => await this.objects.get(pathIn(space, name)));
+      await this.put(checked(name, bytes));
     }
   }
 
@@ -48,7 +60,7 @@ export class CheckpointStore {
   }
 
   async #pathOf(name: string): Promise<string> {
-    return `${await this.#space()}/${name.slice(0, 2)}/${name.slice(2)}`;
+    return pathIn(await this.#space(), name);
   }
 
   #space(): Promise<string> {
@@ -67,6 +79,15 @@ export class CheckpointStore {
     }
   }
 }
+
+const pathIn = (space: string, name: string): string => `${space}/${name.slice(0, 2)}/${name.slice(2)}`;
+
+/** What a store gave for a name is that. */
+const checked = (name: string, bytes: Buffer | undefined): Buffer => {
+  if (!bytes) throw unavailable(`object ${name} is missing`);
+  if (createHash("sha256").update(bytes).digest("hex") !== name) throw unavailable(`object ${name} is damaged`);
+  return bytes;
+};
 
 const unavailable = (why: string, cause?: unknown): ToolFailure =>
   new ToolFailure("STORE_UNAVAILABLE", `The checkpoint store failed: ${why}`, {

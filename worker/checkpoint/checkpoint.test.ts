@@ -133,6 +133,22 @@ describe("A checkpoint", () => {
     expect(next).to.include({ isFull: true }).and.to.have.property("storedBytes").that.is.below(2_000);
   });
 
+  it("is brought over from the space of another Redis, once, unless it is damaged there", async () => {
+    await owner.run("head -c 6000000 /dev/urandom > large; echo 1 > small");
+    const { layers, objects: needed } = await take();
+    const before = await list();
+    await owner.run("rm ~/workspace/*");
+    const other = new CheckpointStore(new FolderStore(folder), async () => "other");
+    await other.bring("space", [...needed]);
+    await rm(join(folder, "space"), { recursive: true });
+    await other.bring("space", [...needed]);
+    await restoreCheckpoint(owner.sandbox, other, new Lineage(), layers);
+    expect(await list()).to.equal(before);
+    const [name = ""] = needed;
+    await writeFile(join(folder, "other", name.slice(0, 2), name.slice(2)), "damaged");
+    expect(await store.bring("other", [name]).catch((error) => error)).to.include({ code: "STORE_UNAVAILABLE" });
+  });
+
   it("that lacks an object is refused, and touches nothing", async () => {
     await owner.run("head -c 6000000 /dev/urandom > large; echo 1 > small");
     const { layers, objects: needed } = await take();

@@ -144,11 +144,12 @@ export class SessionCheckpoints {
     await this.#restore(sandbox, record);
   }
 
-  async #restore(sandbox: Sandbox, { layers }: CheckpointRecord): Promise<void> {
+  async #restore(sandbox: Sandbox, { layers, objects, space }: CheckpointRecord): Promise<void> {
     const { metrics, store } = this.deps;
     const startedAt = performance.now();
     let result: "restored" | "failed" = "failed";
     try {
+      if (space) await store.bring(space, objects);
       await restoreCheckpoint(sandbox, store, this.#lineage, layers);
       result = "restored";
     } finally {

@@ -13,6 +13,7 @@ redis.call('HSET', S .. ':k:' .. id, unpack(ARGV, 7))
 if not redis.call('ZSCORE', S .. ':ck', id) then
   redis.call('ZADD', S .. ':ck', redis.call('HINCRBY', S, 'checkpoints', 1), id)
 end
+redis.call('PUBLISH', 'cg:audit:ended', string.sub(S, 5, -2)) -- a database that keeps checkpoints is told of it
 redis.call('HSET', S, 'checkpoint', id, 'checkpoint_time', redis.call('HGET', S .. ':k:' .. id, 'time'))
 local automatic = 0
 for _, one in ipairs(redis.call('ZREVRANGE', S .. ':ck', 0, -1)) do
