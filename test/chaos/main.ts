@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { alignTable, verdictTable } from "../../bench/report.ts";
+import { limitedRun } from "../support/limited-run.ts";
 import { judge } from "./bars.ts";
 import { ChaosRun } from "./chaos-run.ts";
 import type { Figures } from "./figures.ts";
@@ -36,22 +37,12 @@ const withFaults = plants.length === 0 || values.seconds !== undefined;
 const size = withFaults ? WITH_FAULTS : PLANTED;
 const [seed, seconds, sessions] = [count("seed", 1), count("seconds", size.seconds), count("sessions", size.sessions)];
 
-const startedAt = performance.now();
-const say = (text: string): void => {
-  console.error(`▶ ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
-};
-const abort = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort(new Error(signal)));
-process.on("uncaughtException", (error) => abort.abort(error)); // what was started is still taken down
-const limitS = seconds + REST_S;
-const limit = setTimeout(() => abort.abort(new Error(`the run took more than ${limitS} s`)), limitS * 1_000);
-
-try {
+await limitedRun((seconds + REST_S) * 1_000, async ({ say, signal }) => {
   const env = { CAPACITY: "20", POOL_SIZE: "8", WORKSPACE_MB: "64" };
   const world = await ChaosWorld.start({ say, ownEngine: withFaults, env });
   let isGood = false;
   try {
-    const options = { seed, seconds, sessions, withFaults, plants, say, signal: abort.signal };
+    const options = { seed, seconds, sessions, withFaults, plants, say, signal };
     const { figures, findings } = await new ChaosRun(world, options).run();
     for (const [name, entries] of Object.entries(findings)) {
       for (const entry of entries.slice(0, SHOWN)) say(`${name}: ${entry}`);
@@ -67,14 +58,8 @@ try {
     if (isGood || plants.length > 0) await world.remove();
     else say(`the logs are in ${world.folder}`);
   }
-  if (!isGood) process.exitCode = 1;
-} catch (error) {
-  console.error("\nThe run did not come to its end:", error);
-  process.exitCode = 1;
-} finally {
-  clearTimeout(limit);
-}
-process.exit(); // a client of a coordinator that was killed may keep its stream for ever
+  return isGood;
+});
 
 function figuresTable(figures: Figures): string {
   const rows = Object.entries(figures).flatMap(([name, value]) =>

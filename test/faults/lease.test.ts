@@ -3,6 +3,7 @@ import { expect } from "chai";
 import Docker from "dockerode";
 import type { ManagedProcess } from "../../compose/embedded/managed-process.ts";
 import { eventually } from "../support/eventually.ts";
+import { goesOnElsewhere } from "../support/goes-on-elsewhere.ts";
 import { begin, connectModern, type ToolClient } from "../support/tool-client.ts";
 import { containersOf, useCluster } from "../support/use-cluster.ts";
 
@@ -132,14 +133,7 @@ describe("A worker that is stopped for longer than its lease", () => {
     const { structured } = await client.call("get_call", { session_id, call_id, wait_ms: 30_000 });
     expect(structured.state).to.equal("outcome_unknown");
     const successor = cluster.stack.addWorker();
-    const next = await eventually(
-      "the session is usable elsewhere",
-      async () => {
-        const answer = await client.call("run_command", { session_id, command: "ls -A; echo new > new" });
-        return answer.structured.status === "exited" && answer;
-      },
-      LONG_MS,
-    );
+    const next = await goesOnElsewhere(client, session_id, "ls -A; echo new > new", LONG_MS);
     expect(next.structured).to.include({ stdout: "" });
     await successor;
 

@@ -4,6 +4,7 @@ import type { ManagedProcess } from "../../compose/embedded/managed-process.ts";
 import { keys } from "../../shared/redis/keys.ts";
 import { Link } from "../chaos/link.ts";
 import { eventually } from "../support/eventually.ts";
+import { goesOnElsewhere } from "../support/goes-on-elsewhere.ts";
 import { begin, connectModern, type ToolClient } from "../support/tool-client.ts";
 import { containersOf, useCluster } from "../support/use-cluster.ts";
 
@@ -65,14 +66,7 @@ describe("A worker whose way to Redis fails, while all others reach it", () => {
     const { structured } = await client.call("get_call", { session_id, call_id, wait_ms: 30_000 });
     expect(structured.state).to.equal("outcome_unknown");
     await cluster.stack.addWorker();
-    const next = await eventually(
-      "the session is usable elsewhere",
-      async () => {
-        const answer = await client.call("run_command", { session_id, command: "ls -A; echo new > new" });
-        return answer.structured.status === "exited" && answer;
-      },
-      LONG_MS,
-    );
+    const next = await goesOnElsewhere(client, session_id, "ls -A; echo new > new", LONG_MS);
     expect(next.structured).to.include({ stdout: "" });
 
     link.open();

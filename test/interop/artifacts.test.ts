@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect } from "chai";
 import { eventually } from "../support/eventually.ts";
-import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
+import { failureOf, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -15,13 +15,8 @@ describe("Artifacts", () => {
   const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session")).structured.session_id;
-  });
-  cluster.beforeStop(async () => {
-    await client.call("close_session", { session_id });
-    await client.close();
+  cluster.withSession((...own) => {
+    [client, session_id] = own;
   });
   const urlOf = async (tool: string, path: string): Promise<string> =>
     String((await client.call(tool, { session_id, path })).structured.url);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
+import { failureOf, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 type Structured = Record<string, unknown>;
@@ -8,11 +8,12 @@ describe("Checkpoints", () => {
   const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session", { env: { TOKEN: "t" }, memory_mb: 256 })).structured.session_id;
-  });
-  cluster.beforeStop(() => client.close());
+  cluster.withSession(
+    (...own) => {
+      [client, session_id] = own;
+    },
+    { env: { TOKEN: "t" }, memory_mb: 256 },
+  );
 
   const call = async (name: string, args: Structured = {}): Promise<Structured> => {
     const answer = await client.call(name, { session_id, ...args });

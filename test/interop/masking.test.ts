@@ -11,11 +11,9 @@ describe("Secrets in output", () => {
   const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session")).structured.session_id;
+  cluster.withSession((...own) => {
+    [client, session_id] = own;
   });
-  cluster.beforeStop(() => client.close());
 
   it("are masked in a result, as it is told and as it is recorded, with all lengths as they were", async () => {
     const told: string[] = [];

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
+import { failureOf, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 type Structured = Record<string, unknown>;
@@ -8,11 +8,9 @@ describe("Processes", () => {
   const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session")).structured.session_id;
+  cluster.withSession((...own) => {
+    [client, session_id] = own;
   });
-  cluster.beforeStop(() => client.close());
   const run = async (args: Structured): Promise<Structured> =>
     (await client.call("run_command", { session_id, ...args })).structured;
   const write = async (process_id: unknown, data: string, more: Structured = {}) =>

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import type { Verdict } from "../../bench/bars.ts";
 import { alignTable, verdictTable } from "../../bench/report.ts";
 import { EmbeddedStack } from "../../compose/embedded/embedded-stack.ts";
+import { limitedRun } from "../support/limited-run.ts";
 import { type LoadFigures, LoadRun } from "./load-run.ts";
 
 /** Not /tmp, which lives in memory on some systems. */
@@ -30,40 +31,25 @@ if (![sessions, calls].every((value) => Number.isInteger(value) && value > 0)) {
   process.exit(2);
 }
 
-const startedAt = performance.now();
-const say = (text: string): void => {
-  console.error(`▶ ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
-};
-const abort = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort(new Error(signal)));
-const limit = setTimeout(() => abort.abort(new Error(`the run took more than ${LIMIT_MS / 1000} s`)), LIMIT_MS);
-
-try {
+await limitedRun(LIMIT_MS, async ({ say, signal }) => {
   const folder = await mkdtemp(FOLDER);
   say("Redis, two coordinators, two workers");
   const env = { CAPACITY: String(sessions), WORKSPACE_MB: "32" };
   const stack = await EmbeddedStack.start({ folder, coordinators: 2, workers: 2, env });
-  let verdicts: Verdict[] = [];
+  let isGood = false;
   try {
-    const figures = await new LoadRun(stack, { sessions, calls, say, signal: abort.signal }).run();
-    verdicts = judge(figures);
+    const figures = await new LoadRun(stack, { sessions, calls, say, signal }).run();
+    const verdicts = judge(figures);
     console.log(`\n${figuresTable(figures)}\n\n${verdictTable(verdicts)}`);
     if (values.json) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+    isGood = verdicts.every(({ isMet }) => isMet);
   } finally {
     await stack.stop();
   }
-  if (verdicts.every(({ isMet }) => isMet)) await rm(folder, { recursive: true });
-  else {
-    say(`the logs are in ${folder}`);
-    process.exitCode = 1;
-  }
-} catch (error) {
-  console.error("\nThe run did not come to its end:", error);
-  process.exitCode = 1;
-} finally {
-  clearTimeout(limit);
-}
-process.exit(); // a client of a coordinator that was killed may keep its stream for ever
+  if (isGood) await rm(folder, { recursive: true });
+  else say(`the logs are in ${folder}`);
+  return isGood;
+});
 
 function judge(figures: LoadFigures): Verdict[] {
   const { failed_calls: failed, memory, file_descriptors: files, keys, containers } = figures;

@@ -9,6 +9,7 @@ import { closeRedis, createRedis, whenReady } from "../../shared/redis/connect.t
 import { keys } from "../../shared/redis/keys.ts";
 import { RoundRobinProxy } from "./round-robin-proxy.ts";
 import { silentLog } from "./silent-log.ts";
+import { connectModern, type ToolClient } from "./tool-client.ts";
 
 const TIMEOUT_MS = 90_000;
 /** Enough for every test, small, and quick where a test would have to wait. */
@@ -126,6 +127,18 @@ export const useCluster = (env?: Record<string, string> | (() => Record<string, 
     useReplicas: (urls: readonly string[]): void => get().useReplicas(urls),
     containerOf: (sid: unknown): Promise<string> => get().containerOf(sid),
     exec: (sid: unknown, command: string): Promise<void> => get().exec(sid, command),
+    /** A client with a session of its own for all the tests, given to `take` before them; both end after them. */
+    withSession: (take: (client: ToolClient, session_id: unknown) => void, settings = {}): void => {
+      before(async () => {
+        const client = await connectModern(get().url);
+        const { session_id } = (await client.call("create_session", settings)).structured;
+        ends.push(async () => {
+          await client.call("close_session", { session_id });
+          await client.close();
+        });
+        take(client, session_id);
+      });
+    },
     /** Runs `end` after the tests, while everything is still there. */
     beforeStop: (end: () => Promise<unknown>): void => void ends.push(end),
   };

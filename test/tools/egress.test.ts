@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { connectModern, type ToolClient } from "../support/tool-client.ts";
+import type { ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 /** A server on this host's loopback address, and a list that names it: there is no internet in the tests. */
@@ -43,11 +43,12 @@ describe("A session with egress", function () {
   const cluster = useCluster(() => ({ ALLOW_EGRESS: "true", EGRESS_FILE: site.file, POOL_SIZE: "1" }));
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session", { network: "egress" })).structured.session_id;
-  });
-  cluster.beforeStop(() => client.close());
+  cluster.withSession(
+    (...own) => {
+      [client, session_id] = own;
+    },
+    { network: "egress" },
+  );
 
   const run = async (command: string): Promise<string> => {
     const { structured } = await client.call("run_command", { session_id, command, wait_ms: 50_000 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { MAX_FILE_BYTES, OUTPUT_BYTES } from "../../shared/catalog/index.ts";
-import { connectModern, failureOf, type ToolClient } from "../support/tool-client.ts";
+import { failureOf, type ToolClient } from "../support/tool-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 
 const MB = 1_000_000;
@@ -17,11 +17,9 @@ describe("What is large or no text", () => {
   const cluster = useCluster();
   let client: ToolClient;
   let session_id: unknown;
-  before(async () => {
-    client = await connectModern(cluster.url);
-    session_id = (await client.call("create_session")).structured.session_id;
+  cluster.withSession((...own) => {
+    [client, session_id] = own;
   });
-  cluster.beforeStop(() => client.close());
   afterEach("the session goes on", async () => {
     const { structured } = await client.call("run_command", { session_id, command: "echo fine" });
     expect(structured).to.include({ exit_code: 0, stdout: "fine\n" });

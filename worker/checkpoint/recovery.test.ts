@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { checkpointFields } from "../../shared/checkpoint-record.ts";
-import { type CheckpointId, newCallId, newCheckpointId, newSessionId } from "../../shared/ids.ts";
+import { type CheckpointId, newCheckpointId, newSessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { claimSession } from "../../test/support/claim-session.ts";
 import type { TestSandbox } from "../../test/support/test-sandbox.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
-import { SessionWorkspace } from "../session/session-workspace.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import { FolderStore } from "./folder-store.ts";
 import { Lineage } from "./lineage.ts";
@@ -48,15 +48,7 @@ describe("Recovery from a store that is away", () => {
     const facts = { principal: "ann", sessionId: sid, name: "", createdAt: Date.now(), files, bytes, storedBytes: 0 };
     const rest = { layers, objects: [...objects], generation, scan: String(number), covered: 0 };
     await scripts.pinCheckpoint(sid, id, checkpointFields({ id, ...facts, ...rest }));
-    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
-    const settings = { principal: "ann", memory_mb: 256, cpus: 1, idle_ms: 60_000, env: "{}", checkpoint: id };
-    await scripts.open(sid, create, settings);
-    const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace(
-      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
-      sid,
-      lease,
-    );
+    const { lease, workspace } = await claimSession(redis, { memory_mb: 256, checkpoint: id }, sid);
     const options = { durability: "idle" as const, quietMs: 0, storeWaitMs };
     const recovery = new Recovery({ redis, scripts, store, metrics: uncounted, log: silentLog }, options);
     const record = (await records.session(sid))!;

@@ -2,13 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { newCallId, newSessionId } from "../../shared/ids.ts";
+import { newCallId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
-import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { claimSession } from "../../test/support/claim-session.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
-import { SessionWorkspace } from "../session/session-workspace.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import { FolderStore } from "./folder-store.ts";
 import { Recovery } from "./recovery.ts";
@@ -33,15 +32,8 @@ describe("SessionCheckpoints", () => {
 
   it("store what a call changed that began while they were taking the one before", async () => {
     const { redis } = server;
-    const [scripts, records, sid] = [new SessionScripts(redis), new Records(redis), newSessionId()];
-    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
-    await scripts.open(sid, create, { principal: "ann", memory_mb: 512, cpus: 1, idle_ms: 60_000, env: "{}" });
-    const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace(
-      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
-      sid,
-      lease,
-    );
+    const records = new Records(redis);
+    const { scripts, sid, lease, workspace } = await claimSession(redis);
     const owner = await docker.shared();
     workspace.provide(owner.sandbox);
     const objects = new HeldStore(folder);

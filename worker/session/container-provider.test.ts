@@ -1,8 +1,7 @@
 import { expect } from "chai";
-import { newCallId, newSessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
-import { SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { claimSession } from "../../test/support/claim-session.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { useDocker } from "../../test/support/use-docker.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
@@ -15,7 +14,6 @@ import { ContainerProvider } from "./container-provider.ts";
 import { ContainerRemoval } from "./container-removal.ts";
 import { CpuAccounts } from "./cpu-accounts.ts";
 import { OwnedSession } from "./owned-session.ts";
-import { SessionWorkspace } from "./session-workspace.ts";
 
 describe("ContainerProvider", () => {
   const server = useRedis();
@@ -24,15 +22,8 @@ describe("ContainerProvider", () => {
   /** A claimed session, and what gives it a container; `spoil` gets each one before it is made ready. */
   const start = async (spoil: (sandbox: Sandbox, count: number) => Promise<void>) => {
     const { redis } = server;
-    const [scripts, records, sid] = [new SessionScripts(redis), new Records(redis), newSessionId()];
-    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
-    await scripts.open(sid, create, { principal: "ann", memory_mb: 256, cpus: 1, idle_ms: 60_000, env: "{}" });
-    const lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
-    const workspace = new SessionWorkspace(
-      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
-      sid,
-      lease,
-    );
+    const records = new Records(redis);
+    const { scripts, sid, lease, workspace } = await claimSession(redis, { memory_mb: 256 });
     const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
     const recovery = new Recovery(
       { redis, scripts, store, metrics: uncounted, log: silentLog },

@@ -1,9 +1,10 @@
 import { expect } from "chai";
 import { ToolFailure } from "../../shared/failure.ts";
-import { newCallId, newSessionId, type SessionId } from "../../shared/ids.ts";
+import { newCallId, type SessionId } from "../../shared/ids.ts";
 import { Records } from "../../shared/records.ts";
 import { keys } from "../../shared/redis/keys.ts";
-import { type Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { Lease, SessionScripts } from "../../shared/redis/session-scripts.ts";
+import { claimSession } from "../../test/support/claim-session.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { uncounted } from "../../test/support/uncounted.ts";
 import { silentLog, useRedis } from "../../test/support/use-redis.ts";
@@ -11,7 +12,6 @@ import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { FolderStore } from "../checkpoint/folder-store.ts";
 import { Recovery } from "../checkpoint/recovery.ts";
 import { type Executor, OwnedSession } from "./owned-session.ts";
-import { SessionWorkspace } from "./session-workspace.ts";
 
 describe("OwnedSession", () => {
   const server = useRedis();
@@ -24,13 +24,11 @@ describe("OwnedSession", () => {
   let hasLease: boolean;
 
   beforeEach(async () => {
-    scripts = new SessionScripts(server.redis);
+    const claimed = await claimSession(server.redis);
+    ({ scripts, sid, lease } = claimed);
+    const { workspace } = claimed;
     records = new Records(server.redis);
-    sid = newSessionId();
     runs = [];
-    const create = { callId: newCallId(sid), args: "{}", waitMs: 60_000, key: "", argsHash: "h" };
-    await scripts.open(sid, create, { principal: "ann", memory_mb: 512, cpus: 1, idle_ms: 60_000, env: "{}" });
-    lease = { worker: "w_one", epoch: await scripts.claim(sid, "w_one") };
     const note: Executor = async (args, { callId }) => {
       runs.push(callId);
       return { seen: args };
@@ -42,11 +40,6 @@ describe("OwnedSession", () => {
       ["run_tests", () => new Promise(() => {})],
       ["edit_file", () => Promise.reject(new ToolFailure("OUTCOME_UNKNOWN", "who knows"))],
     ]);
-    const workspace = new SessionWorkspace(
-      { scripts, metrics: uncounted, log: silentLog, onDied: () => {} },
-      sid,
-      lease,
-    );
     const onFenced = (fenced: OwnedSession): void => fenced.end();
     const store = new CheckpointStore(new FolderStore("/nowhere"), async () => "space");
     const recovery = new Recovery(
