@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { Agent, request as httpsRequest } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
 import { pipeline } from "node:stream";
-import { createSecureContext, rootCertificates, TLSSocket } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext, TLSSocket } from "node:tls";
 import { type Headers, type HostSecret, withSecrets } from "./egress-secret.ts";
 
 /** Of one hop, not of the request. */
@@ -33,26 +33,30 @@ export interface SecretHost {
 export class SecretInjector {
   readonly #hosts = new WeakMap<object, SecretHost & { agent: Agent }>();
   readonly #server = createServer({ requestTimeout: 0 }, (request, response) => this.#forward(request, response));
-  readonly #certificates: string[];
+  /** Made once: to read all certificates takes 10 ms. */
+  #trusted: SecureContext | undefined;
 
   /** @param ownCertificates PEM of those who sign for the operator's own hosts, or empty */
   constructor(
     private readonly leafFor: (name: string) => Promise<{ key: string; cert: string }>,
-    ownCertificates: string,
-  ) {
-    this.#certificates = [...rootCertificates, ...(ownCertificates ? [ownCertificates] : [])];
-  }
+    private readonly ownCertificates: string,
+  ) {}
 
   /** Makes ready to serve a tunnel to this host: what it gives takes the tunnel's socket. */
   async prepare(host: SecretHost): Promise<(socket: Socket) => void> {
     const secureContext = createSecureContext(await this.leafFor(host.name));
     return (socket) => {
       const inner = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] });
-      const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: this.#certificates });
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, secureContext: this.#trust() });
       this.#hosts.set(inner, { ...host, agent });
       inner.on("error", () => socket.destroy()).on("close", () => agent.destroy());
       inner.once("secure", () => this.#server.emit("connection", inner));
     };
+  }
+
+  #trust(): SecureContext {
+    this.#trusted ??= createSecureContext({ ca: [...rootCertificates, this.ownCertificates].filter(Boolean) });
+    return this.#trusted;
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
