@@ -1,25 +1,16 @@
-import type { Redis } from "ioredis";
-import type { Logger } from "pino";
 import type { TreeEntry } from "../../proto/gen/codegen/agent/v1/agent_pb.ts";
 import type { Outcome } from "../../shared/call-record.ts";
-import { type CheckpointRecord, checkpointFields } from "../../shared/checkpoint-record.ts";
+import type { CheckpointRecord } from "../../shared/checkpoint-record.ts";
 import { ToolFailure } from "../../shared/failure.ts";
-import { type CallId, type CheckpointId, newCheckpointId, type SessionId } from "../../shared/ids.ts";
-import { Records } from "../../shared/records.ts";
-import { keys } from "../../shared/redis/keys.ts";
-import { FencedError, type Lease, type SessionScripts } from "../../shared/redis/session-scripts.ts";
+import type { CallId, CheckpointId, SessionId } from "../../shared/ids.ts";
+import { FencedError, type Lease } from "../../shared/redis/session-scripts.ts";
 import type { WorkerMetrics } from "../metrics.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SessionWorkspace } from "../session/session-workspace.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
-import { Lineage, type Written } from "./lineage.ts";
-import type { Sink } from "./pack-writer.ts";
 import { readTree } from "./read-changes.ts";
-import { restoreCheckpoint, resumeLineage } from "./restore-checkpoint.ts";
-import type { StoredQuota } from "./stored-quota.ts";
+import { type Advance, type PointerDeps, SessionPointer, type Taken } from "./session-pointer.ts";
 import type { Turnstile } from "./turnstile.ts";
-import { writeCheckpoint } from "./write-checkpoint.ts";
 
 /** When a session's files are stored: before each result that may have changed them, after a quiet moment, never. */
 export type Durability = "call" | "idle" | "none";
@@ -28,42 +19,20 @@ export type Durability = "call" | "idle" | "none";
 const MOVING_MS = 30_000;
 const RETRY_MS = 10_000;
 
-export interface CheckpointsDeps {
-  redis: Redis;
-  scripts: SessionScripts;
-  store: CheckpointStore;
-  quota: StoredQuota;
+export interface CheckpointsDeps extends PointerDeps {
   /** For checkpoints that nobody waits for, and for restores. */
   turnstile: Turnstile;
   metrics: Pick<WorkerMetrics, "checkpoint" | "restore">;
-  log: Logger;
 }
 
-interface Wanted {
-  /** Empty for one that goes by itself. */
-  name?: string;
-  by?: CallId | undefined;
-  /** Number of the first call whose effects it takes back; 0 for none. */
-  undone?: number;
-  /** A record of its own even if nothing has changed. */
-  isNewInAnyCase?: boolean;
-  /** Somebody asked for it to be stored, and may be told that it is too much. Results rest on the others. */
-  isOnQuota?: boolean;
-}
-
-interface Taken {
-  /** Undefined when nothing has changed. */
-  record: CheckpointRecord | undefined;
-  storedBytes: number;
-}
+type Wanted = Omit<Advance, "covered" | "isMoving"> & { by?: CallId | undefined };
 
 /** The checkpoints of one session in one epoch: one at a time, each pointed to under the lease. */
 export class SessionCheckpoints {
-  #lineage = new Lineage();
   /** Mutating calls that run, with their numbers. */
   readonly #running = new Map<CallId, number>();
   #started: number;
-  #hasPointer: boolean;
+  readonly #pointer: SessionPointer;
   #turn: Promise<unknown> = Promise.resolve();
   #isDirty: boolean;
   /** No checkpoint that nobody waits for before then. */
@@ -86,7 +55,7 @@ export class SessionCheckpoints {
     private readonly workspace: SessionWorkspace,
   ) {
     this.#started = session.mutations;
-    this.#hasPointer = session.checkpoint !== "";
+    this.#pointer = new SessionPointer(deps, session);
     this.#isDirty = session.isDirty;
   }
 
@@ -127,7 +96,7 @@ export class SessionCheckpoints {
   async restore(record: CheckpointRecord, by: CallId): Promise<void> {
     await this.#inTurn(async () => {
       const sandbox = await this.workspace.sandbox();
-      await this.#restore(sandbox, record);
+      await this.#pointer.restore(sandbox, record);
       const isOwn = record.sessionId === this.session.id;
       await this.#take({ by, undone: isOwn ? record.covered + 1 : 1, isNewInAnyCase: true });
     });
@@ -141,20 +110,7 @@ export class SessionCheckpoints {
 
   /** Fills a fresh container, before anybody else sees it. @throws {ToolFailure} STORE_UNAVAILABLE */
   async fill(sandbox: Sandbox, record: CheckpointRecord): Promise<void> {
-    await this.#restore(sandbox, record);
-  }
-
-  async #restore(sandbox: Sandbox, { layers, objects, space }: CheckpointRecord): Promise<void> {
-    const { metrics, store } = this.deps;
-    const startedAt = performance.now();
-    let result: "restored" | "failed" = "failed";
-    try {
-      if (space) await store.bring(space, objects);
-      await restoreCheckpoint(sandbox, store, this.#lineage, layers);
-      result = "restored";
-    } finally {
-      metrics.restore(result, performance.now() - startedAt);
-    }
+    await this.#pointer.restore(sandbox, record);
   }
 
   /** Stores what has changed, if nobody has called for a while. Never rejects; does nothing while another is under way. */
@@ -189,7 +145,7 @@ export class SessionCheckpoints {
     const { metrics } = this.deps;
     const startedAt = performance.now();
     try {
-      const { record, storedBytes } = await this.#scanAndPoint(wanted);
+      const { record, storedBytes } = await this.#writeAndPoint(wanted);
       metrics.checkpoint(record ? "stored" : "unchanged", performance.now() - startedAt, storedBytes);
       return record;
     } catch (error) {
@@ -198,61 +154,15 @@ export class SessionCheckpoints {
     }
   }
 
-  async #scanAndPoint(wanted: Wanted): Promise<Taken> {
-    const { deps, session } = this;
-    const id = newCheckpointId(session.id) as CheckpointId;
-    const write = (store: Sink): Promise<Taken> => this.#write(id, wanted, store);
-    if (!wanted.isOnQuota) return await write(deps.store);
-    const { principal, lease } = session;
-    return await deps.quota.within({ id, principal, epoch: lease.epoch }, deps.store, write);
-  }
-
-  async #write(
-    id: CheckpointId,
-    { name = "", by, undone = 0, isNewInAnyCase = false }: Wanted,
-    store: Sink,
-  ): Promise<Taken> {
-    const { session } = this;
+  async #writeAndPoint({ by, ...wanted }: Wanted): Promise<Taken> {
     const sandbox = await this.workspace.sandbox();
     const others = [...this.#running].flatMap(([callId, mutation]) => (callId === by ? [] : [mutation]));
     const started = this.#started;
     const covered = others.length > 0 ? Math.min(...others) - 1 : started;
     const isMoving = others.length > 0 || this.workspace.runsProcessesBesides(by);
-    if (this.#hasPointer && this.#lineage.layers.length === 0) await this.#resume();
-    const written = await writeCheckpoint(sandbox, store, this.#lineage);
-    const isNew = isNewInAnyCase || written.storedBytes > 0 || !this.#hasPointer;
-    const record = isNew ? toRecord(id, session, written, name, covered) : undefined;
-    await this.#point(record, { covered, isMoving, undone });
-    this.#lineage.advance(written);
+    const taken = await this.#pointer.advance(sandbox, { ...wanted, covered, isMoving });
     this.#isDirty = isMoving || this.#started > started; // what began meanwhile may have come after the scan
-    return { record, storedBytes: written.storedBytes };
-  }
-
-  /** Taken over with its container: what the owner before has stored need not be stored again. */
-  async #resume(): Promise<void> {
-    const { redis, store, log } = this.deps;
-    const { id, checkpoint } = this.session;
-    try {
-      const newest = checkpoint && (await new Records(redis).newestCheckpoint({ id, checkpoint }));
-      if (newest) this.#lineage = await resumeLineage(store, newest);
-    } catch (err) {
-      log.warn({ err, session: id }, "a session's files are stored anew: what was stored cannot be read");
-    }
-  }
-
-  /** Ids stand in the indexes before their records do, so that the sweeper never misses one. */
-  async #point(
-    record: CheckpointRecord | undefined,
-    to: { covered: number; isMoving: boolean; undone: number },
-  ): Promise<void> {
-    const { redis, scripts } = this.deps;
-    const { id, lease, principal } = this.session;
-    const fields = record ? checkpointFields(record) : {};
-    const indexes = [keys.allCheckpoints, keys.principalCheckpoints(principal)];
-    const indexed = record ? indexes.map((index) => redis.zadd(index, record.createdAt, record.id)) : [];
-    const [gone] = await Promise.all([scripts.checkpoint(id, lease, record?.id, { ...to, fields }), ...indexed]);
-    if (record) this.#hasPointer = true;
-    if (gone.length > 0) for (const index of indexes) redis.zrem(index, ...gone).catch(() => {}); // the sweeper does it then
+    return taken;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -261,18 +171,6 @@ export class SessionCheckpoints {
     return turn;
   }
 }
-
-const toRecord = (
-  id: CheckpointId,
-  { id: sessionId, principal }: { id: SessionId; principal: string },
-  { layers, objects, generation, number, files, bytes, storedBytes }: Written,
-  name: string,
-  covered: number,
-): CheckpointRecord => ({
-  ...{ id, principal, sessionId, name, createdAt: Date.now(), files, bytes, storedBytes, layers, generation, covered },
-  objects: [...objects],
-  scan: String(number),
-});
 
 const notDurable = (outcome: Outcome, error: unknown): Outcome => {
   const why = error instanceof ToolFailure ? error.message : "its files could not be stored";
