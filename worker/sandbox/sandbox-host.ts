@@ -1,28 +1,15 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "pino";
 import { ToolFailure } from "../../shared/failure.ts";
 import type { Service } from "../../shared/service.ts";
-import type { Egress } from "../egress/egress.ts";
-import { EgressDoor } from "../egress/egress-door.ts";
 import type { AgentFiles } from "./agent-files.ts";
 import { ensureAgentVolume } from "./agent-volume.ts";
-import { AttachChannel } from "./attach-channel.ts";
-import { channelOf } from "./channel-of.ts";
-import {
-  type AgentTransport,
-  CONTAINER_PATHS,
-  containerOptions,
-  EGRESS_SIGN,
-  LABELS,
-  type SandboxLimits,
-} from "./container-spec.ts";
-import { type Engine, statusOf } from "./engine.ts";
-import { type DeathReason, Sandbox } from "./sandbox.ts";
+import { type AgentTransport, LABELS } from "./container-spec.ts";
+import { statusOf } from "./engine.ts";
+import type { Sandbox } from "./sandbox.ts";
 import type { SandboxImages } from "./sandbox-images.ts";
-import { SocketChannel } from "./socket-channel.ts";
+import { type MakingDeps, type MakingOptions, SandboxMaker } from "./sandbox-maker.ts";
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 10_000;
@@ -31,24 +18,11 @@ const SELF_TEST_TIMEOUT_MS = 15_000;
 /** In a worker's run folder: the store whose records tell whether that worker lives. */
 export const RUN_FOLDER_SIGN = "store";
 
-export interface SandboxHostOptions {
-  deployment: string;
-  /** Known once Redis was there; a container bears it from its beginning. */
-  store: () => string;
-  worker: string;
+export interface SandboxHostOptions extends MakingOptions {
   images: SandboxImages;
   agentImage: string;
   agentFiles: AgentFiles;
-  /** Holds a folder per sandbox; the same path on the engine's host. Short: a socket's path has 107 bytes at most. */
-  runFolder: string;
   transport: AgentTransport | "auto";
-  limits: SandboxLimits;
-  /** As `ContainerSpec` has it. */
-  seccompProfile: string | undefined;
-  /** As `ContainerSpec` has it. */
-  runtime: string | undefined;
-  /** Serves the connections of sessions with egress; undefined where there are none. */
-  egress: Pick<Egress, "take" | "filesFor"> | undefined;
 }
 
 /** What a session's container is made with; the pool's have the default image and no network. */
@@ -73,19 +47,17 @@ export class SandboxHost implements Service {
   #loop: Promise<void> = Promise.resolve();
   #prepared: Prepared | undefined;
   #isAvailable = false;
-  readonly #sandboxes = new Map<string, Sandbox>();
+  readonly #maker: SandboxMaker;
   readonly #onAvailable = new Set<() => void>();
   /** The self-test's sandbox, as good as any other. */
   #tested: Sandbox | undefined;
 
   constructor(
-    private readonly deps: {
-      engine: Engine;
-      metrics: { sandboxStarted(durationMs: number): void; sandboxDied(reason: DeathReason): void };
-      log: Logger;
-    },
+    private readonly deps: MakingDeps,
     private readonly options: SandboxHostOptions,
-  ) {}
+  ) {
+    this.#maker = new SandboxMaker(deps, options);
+  }
 
   /** False: no sandbox can be made now. */
   get isAvailable(): boolean {
@@ -144,7 +116,8 @@ export class SandboxHost implements Service {
       await this.#findImage(image, reference);
     }
     try {
-      return await this.#create(prepared, { reference, transport: prepared.transport, hasEgress }, CONNECT_TIMEOUT_MS);
+      const kind = { reference, transport: prepared.transport, hasEgress };
+      return await this.#maker.make(prepared, kind, CONNECT_TIMEOUT_MS);
     } catch (error) {
       // The volume or the network may have been removed under us, and a container without cannot start: made again.
       if (this.#prepared === prepared && this.#isAvailable)
@@ -153,32 +126,14 @@ export class SandboxHost implements Service {
     }
   }
 
-  /**
-   * The sandbox of a container that an earlier worker of this host left; `resume` it. Undefined when it does not run, and
-   * when it has a network: 0.2 gave it one that nothing filters, so its session goes on in another.
-   */
+  /** See `SandboxMaker`. */
   async find(containerId: string): Promise<Sandbox | undefined> {
-    const { engine, metrics, log } = this.deps;
-    const state = await engine.inspect(containerId);
-    const channel = state?.isRunning && state.network === undefined ? channelOf(engine, state) : undefined;
-    if (!state || !channel) return undefined;
-    const onRemoved = () => this.#sandboxes.delete(containerId);
-    const slot = state.labels[LABELS.slot] ?? "";
-    const sandbox = new Sandbox(
-      containerId,
-      slot,
-      this.options.limits,
-      this.#doorOf(state.env.includes(EGRESS_SIGN) ? state.binds[CONTAINER_PATHS.run] : undefined),
-      { engine, channel, metrics, log, onRemoved },
-      state.isPaused,
-    );
-    this.#sandboxes.set(containerId, sandbox);
-    return sandbox;
+    return await this.#maker.find(containerId);
   }
 
   /** Whether a container is in use here, or on its way into or out of use. */
   holds(containerId: string): boolean {
-    return this.#sandboxes.has(containerId);
+    return this.#maker.get(containerId) !== undefined;
   }
 
   /** The engine and the volume that new sandboxes are made with; undefined while the engine is away. */
@@ -197,8 +152,8 @@ export class SandboxHost implements Service {
     this.#isAvailable = false;
     const { deployment, worker, runFolder } = this.options;
     const labels = { [LABELS.deployment]: deployment, [LABELS.worker]: worker };
-    const ids = new Set([...(await this.deps.engine.list(labels)), ...this.#sandboxes.keys()]);
-    await Promise.all([...ids].map((id) => this.#sandboxes.get(id)?.remove() ?? this.deps.engine.remove(id)));
+    const ids = new Set([...(await this.deps.engine.list(labels)), ...this.#maker.ids()]);
+    await Promise.all([...ids].map((id) => this.#maker.get(id)?.remove() ?? this.deps.engine.remove(id)));
     await rm(runFolder, { recursive: true, force: true });
     return ids.size;
   }
@@ -239,11 +194,11 @@ export class SandboxHost implements Service {
       onGood();
       this.#isAvailable = true;
       log.info({ transport: this.#prepared?.transport }, "sandboxes can be started");
-      for (const sandbox of this.#sandboxes.values()) void sandbox.onContainerEnded(); // events may have been missed
+      for (const sandbox of this.#maker.all()) void sandbox.onContainerEnded(); // events may have been missed
       for (const onAvailable of this.#onAvailable) onAvailable();
     };
     const onEvent = (id: string, action: string) => {
-      if (action !== "oom") void this.#sandboxes.get(id)?.onContainerEnded();
+      if (action !== "oom") void this.#maker.get(id)?.onContainerEnded();
     };
     const label = `${LABELS.deployment}=${this.options.deployment}`; // those taken over bear another worker's
     await engine.watch(label, ({ containerId, action }) => onEvent(containerId, action), onReady, signal);
@@ -260,11 +215,6 @@ export class SandboxHost implements Service {
     await this.#signRunFolder();
     const transport = this.#prepared?.transport ?? (await this.#chooseTransport(engineId, agentVolume));
     return { engineId, agentVolume, transport };
-  }
-
-  #doorOf(folder: string | undefined): EgressDoor | undefined {
-    const { egress } = this.options;
-    return egress && folder ? new EgressDoor(folder, egress) : undefined;
   }
 
   #checkRuntime(known: string[]): void {
@@ -306,76 +256,11 @@ export class SandboxHost implements Service {
         transport: "socket" as const,
         hasEgress: false,
       };
-      this.#tested = await this.#create({ engineId, agentVolume }, image, SELF_TEST_TIMEOUT_MS);
+      this.#tested = await this.#maker.make({ engineId, agentVolume }, image, SELF_TEST_TIMEOUT_MS);
       return "socket";
     } catch (err) {
       this.deps.log.warn({ err }, "this engine does not carry unix sockets into containers; using attached stdio");
       return "attach";
-    }
-  }
-
-  async #create(
-    { engineId, agentVolume }: Omit<Prepared, "transport">,
-    { reference: image, transport, hasEgress }: { reference: string; transport: AgentTransport; hasEgress: boolean },
-    timeoutMs: number,
-  ): Promise<Sandbox> {
-    const { engine, metrics, log } = this.deps;
-    const startedAt = performance.now();
-    const { deployment, worker, limits, runFolder, seccompProfile, runtime } = this.options;
-    if (hasEgress && transport !== "socket")
-      throw new ToolFailure(
-        "NETWORK_DISABLED",
-        "Egress needs an engine that carries this host's sockets into containers",
-      );
-    const store = this.options.store();
-    const slot = randomBytes(6).toString("hex");
-    const socketFolder = transport === "socket" ? join(runFolder, slot) : undefined;
-    const attachMark = transport === "attach" ? randomBytes(16).toString("hex") : undefined;
-    const socket = socketFolder ? new SocketChannel(socketFolder) : undefined;
-    await socket?.prepare(); // the mount needs the folder
-    let containerId: string | undefined;
-    try {
-      const name = `codegen-mcp-pool-${slot}`;
-      const spec = {
-        name,
-        image,
-        deployment,
-        store,
-        worker,
-        slot,
-        limits,
-        transport,
-        agentVolume,
-        socketFolder,
-        attachMark,
-        seccompProfile,
-        runtime,
-        hasEgress,
-      };
-      containerId = await engine.create(containerOptions({ ...spec, engine: engineId }));
-      const id = containerId;
-      const channel = socket ?? new AttachChannel(engine, id, attachMark!);
-      const onRemoved = () => this.#sandboxes.delete(id);
-      const sandbox = new Sandbox(id, slot, limits, this.#doorOf(hasEgress ? socketFolder : undefined), {
-        engine,
-        channel,
-        metrics,
-        log,
-        onRemoved,
-      });
-      this.#sandboxes.set(id, sandbox);
-      if (socket) await sandbox.open();
-      await engine.start(id);
-      if (!socket) await sandbox.open();
-      await sandbox.connected(timeoutMs);
-      metrics.sandboxStarted(performance.now() - startedAt);
-      return sandbox;
-    } catch (error) {
-      const sandbox = containerId ? this.#sandboxes.get(containerId) : undefined;
-      const removal = sandbox ? sandbox.remove() : containerId ? engine.remove(containerId) : Promise.resolve();
-      await removal.catch((err) => log.warn({ err, containerId }, "a container that did not start is left behind"));
-      if (socketFolder) await rm(socketFolder, { recursive: true, force: true });
-      throw error;
     }
   }
 }
