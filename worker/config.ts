@@ -34,7 +34,7 @@ const Env = CommonEnv.extend({
   RUN_DIR: z.string().default("/run/codegen-mcp"),
   /** Whether sessions may reach names of a list, and whether one may that says nothing of it. */
   ALLOW_EGRESS: z.stringbool().default(false),
-  /** Which names (JSON, see docs/security.md); without it, package registries and git hosts. */
+  /** Which names (JSON, see docs/security.md); without it, git hosts. */
   EGRESS_FILE: z.string().min(1).optional(),
   /** Whether known shapes of secrets are masked in output before it is recorded. */
   MASK_SECRETS: z.stringbool().default(true),

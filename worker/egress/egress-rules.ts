@@ -4,11 +4,8 @@ import { z } from "zod";
 import { ConfigError } from "../../shared/config.ts";
 import { EgressSecret, type HostSecret } from "./egress-secret.ts";
 
-/** Where packages and sources come from. */
+/** Where sources come from. Packages of pip and npm come by the worker's cache, from the indexes that it was given. */
 export const DEFAULT_ALLOW = [
-  ...["pypi.org", "files.pythonhosted.org", "registry.npmjs.org", "registry.yarnpkg.com", "nodejs.org"],
-  ...["crates.io", "index.crates.io", "static.crates.io", "proxy.golang.org", "sum.golang.org", "rubygems.org"],
-  ...["repo.maven.apache.org", "repo1.maven.org", "deb.debian.org"],
   ...["github.com", "*.github.com", "*.githubusercontent.com", "gitlab.com", "bitbucket.org", "codeberg.org"],
 ];
 const DEFAULT_PORTS = new Set([80, 443]);

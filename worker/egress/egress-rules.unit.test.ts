@@ -48,7 +48,7 @@ describe("Rules of egress", () => {
     expect(rules.addressOf("constructor")).to.equal(undefined);
   });
 
-  it("are package registries and git hosts where there is no file", () => {
+  it("are git hosts where there is no file", () => {
     const defaults = EgressRules.read(undefined);
     expect(defaults.allows("x", "github.com", 443)).to.equal(true);
     expect(defaults.allows("x", "example.org", 443)).to.equal(false);
