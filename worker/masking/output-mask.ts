@@ -1,4 +1,4 @@
-import type { SecretMask } from "./secret-mask.ts";
+import { CONTEXT_BYTES, type SecretMask } from "./secret-mask.ts";
 
 /** How long what may be the beginning of a secret is held when nothing follows: a prompt that ends alike shall be seen. */
 const HOLD_MS = 100;
@@ -11,7 +11,7 @@ const STAR = 0x2a;
 const SPACE = 0x20;
 
 interface StreamState {
-  /** The byte before what comes next. */
+  /** The bytes before what comes next. */
   before: string;
   /** The last secret may go on, with such characters. */
   open: RegExp | undefined;
@@ -52,7 +52,8 @@ export class OutputMask {
     const held = this.#held;
     if (!held) return;
     this.#letGo();
-    this.#streams[held.isStderr ? "stderr" : "stdout"].before = held.data.toString("latin1", held.data.length - 1);
+    const stream = this.#streams[held.isStderr ? "stderr" : "stdout"];
+    stream.before = (stream.before + held.data.toString("latin1")).slice(-CONTEXT_BYTES);
     this.emit(held.offset, held.isStderr, held.data);
   }
 
@@ -80,7 +81,7 @@ export class OutputMask {
     const { secrets, heldFrom, open } = this.secrets.find(text, from);
     for (const { start, end } of secrets) cover(data, start - context, end - context);
     stream.open = open;
-    stream.before = text.charAt(heldFrom - 1);
+    stream.before = text.slice(Math.max(0, heldFrom - CONTEXT_BYTES), heldFrom);
     const cut = heldFrom - context;
     if (cut > 0) this.emit(offset, isStderr, cut < data.length ? data.subarray(0, cut) : data);
     if (cut === data.length) return;

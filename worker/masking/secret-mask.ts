@@ -6,6 +6,11 @@ const HELD_MAX = 4 * 1024;
 const HELD_OVER_LINES_MAX = 160;
 const NEWLINE = 0x0a;
 
+/** Characters before a text that tell whether a secret may begin with it. */
+export const CONTEXT_BYTES = 16;
+/** A secret begins behind no letter or digit, but for those that end a colour's code, an escape in JSON, one in a URL. */
+const EDGE = "(?:(?<![A-Za-z0-9])|(?<=\\x1b\\[[0-9;]{0,12}[mK]|\\\\[nrt]|%[0-9A-Fa-f]{2}))";
+
 /** What was found in a piece of text; indices in it. */
 export interface Found {
   secrets: { start: number; end: number }[];
@@ -30,8 +35,8 @@ export class SecretMask {
     this.#values = asBytes.toSorted((a, b) => b.length - a.length);
     const exact = this.#values.map((value) => `(${value.replace(/[^A-Za-z0-9]/g, "\\$&")})`);
     const shapes = SECRET_SHAPES.map(({ lead, body }) => `${sourceOf(lead)}(${sourceOf(body)})`);
-    this.#whole = new RegExp([...exact, `(?<![A-Za-z0-9])(?:${shapes.join("|")})`].join("|"), "g");
-    this.#begun = new RegExp(`(?<![A-Za-z0-9])(?:${SECRET_SHAPES.map(beginningOf).join("|")})`, "g");
+    this.#whole = new RegExp([...exact, `${EDGE}(?:${shapes.join("|")})`].join("|"), "g");
+    this.#begun = new RegExp(`${EDGE}(?:${SECRET_SHAPES.map(beginningOf).join("|")})`, "g");
     this.#open = [...this.#values.map(() => undefined), ...SECRET_SHAPES.map(openEnd)];
   }
 
