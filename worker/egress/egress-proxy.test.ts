@@ -1,10 +1,11 @@
 import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { expect } from "chai";
 import pino from "pino";
+import { eventually } from "../../test/support/eventually.ts";
 import { EgressJudge, type EgressVerdict } from "./egress-judge.ts";
 import { EgressProxy } from "./egress-proxy.ts";
 import { EgressRules } from "./egress-rules.ts";
@@ -14,6 +15,9 @@ describe("The egress proxy", () => {
   let target: HttpServer;
   let door: Server;
   let port: number;
+  /** Takes connections, says nothing and never ends one by itself. */
+  const silent = createServer({ allowHalfOpen: true }, (socket) => void socket.resume());
+  let mute: number;
   const asked: { headers: IncomingMessage["headers"]; at: string | undefined }[] = [];
   const counted: EgressVerdict[] = [];
   const logged: Record<string, unknown>[] = [];
@@ -32,8 +36,10 @@ describe("The egress proxy", () => {
     }).listen(0, "0.0.0.0");
     await once(target, "listening");
     port = (target.address() as AddressInfo).port;
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    mute = (silent.address() as AddressInfo).port;
     const rules = EgressRules.of({
-      allow: [`pinned.example:${port}`, `localhost:${port}`, `*:${port}`],
+      allow: [`pinned.example:${mute}`, `pinned.example:${port}`, `localhost:${port}`, `*:${port}`],
       hosts: { "pinned.example": "127.0.0.1" },
       principals: { team: { allow: [`team.example:${port}`] } },
     });
@@ -56,6 +62,7 @@ describe("The egress proxy", () => {
   });
   after(() => {
     door.close();
+    silent.close();
     target.close();
     target.closeAllConnections();
   });
@@ -171,6 +178,26 @@ describe("The egress proxy", () => {
       expect(await reach(`rebinding.example:${port}`)).to.match(/ 403 .*leads to 127\.0\.0\.1, which is not public/s);
       expect(answers.get("rebinding.example"), "asked once for each").to.deep.equal([]);
     }
+  });
+
+  it("refuses credentials in a URL, however malformed, and goes on", async () => {
+    for (const credentials of ["%zz", "user:password", ":%"])
+      expect(await get(`http://${credentials}@pinned.example:${port}/`)).to.match(/^HTTP\/1.1 400 .*into a header/s);
+    expect(await get(`http://pinned.example:${port}/`)).to.include("reached");
+  });
+
+  it("lets a request's connection go when its client leaves, though the host does not answer", async () => {
+    const request = `POST http://pinned.example:${mute} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n`;
+    const left: Socket[] = [];
+    for (let i = 0; i < 20; i++) {
+      const reached = once(silent, "connection");
+      const client = connect((door.address() as AddressInfo).port, "127.0.0.1");
+      client.write(`anyone\0${request}`);
+      left.push(((await reached) as [Socket])[0]);
+      client.destroy();
+    }
+    await eventually("they have ended", () => left.every((socket) => socket.readableEnded));
+    for (const socket of left) socket.destroy();
   });
 
   it("says that a name does not exist", async () => {

@@ -11,6 +11,13 @@ import type { SecretInjector } from "./secret-injector.ts";
 
 const IDLE_MS = 600_000;
 
+/** One connection of a session. */
+interface Client {
+  principal: string;
+  /** A connection of its own for each request, gone with the client: a host that never answers keeps none of them. */
+  agent: Agent;
+}
+
 interface Target {
   name: string;
   addresses: LookupAddress[];
@@ -29,10 +36,8 @@ export interface EgressMetrics {
  */
 export class EgressProxy {
   readonly #server: Server;
-  readonly #principals = new WeakMap<object, string>();
+  readonly #clients = new WeakMap<object, Client>();
   readonly #refusals: RefusalLog;
-  /** A connection of its own for each request: none is handed to another session. */
-  readonly #agent = new Agent({ keepAlive: false });
   /** Ours, by name and port: where sessions find the package cache. */
   #own: { name: string; port: number } | undefined;
 
@@ -51,8 +56,13 @@ export class EgressProxy {
       prepareRequestFunction: async ({ request, hostname, port, isHttp }) => {
         const { name, addresses, secrets } = await this.#target(request, hostname, port, !isHttp);
         const dnsLookup = pinned(addresses) as typeof lookup; // what Node's own connections call
-        if (isHttp) nameTarget(request, secrets);
-        if (isHttp || secrets.length === 0) return { httpAgent: this.#agent, dnsLookup };
+        if (isHttp) {
+          nameTarget(request, secrets);
+          const agent = this.#clients.get(request.socket)?.agent;
+          if (!agent || request.socket.destroyed) throw new RequestError("The client left", 400);
+          return { httpAgent: agent, dnsLookup };
+        }
+        if (secrets.length === 0) return { dnsLookup };
         const take = await this.deps.injector.prepare({ name, port, lookup: pinned(addresses), secrets });
         // The library emits its connection there, and does nothing else with it.
         const server = { emit: (_: string, socket: Socket): void => take(socket) } as unknown as HttpServer;
@@ -66,7 +76,9 @@ export class EgressProxy {
 
   /** Serves one connection of a session of `principal`. */
   take(socket: Socket, principal: string): void {
-    this.#principals.set(socket, principal);
+    const agent = new Agent({ keepAlive: false });
+    this.#clients.set(socket, { principal, agent });
+    socket.once("close", () => agent.destroy());
     Object.defineProperty(socket, "remoteAddress", { value: "sandbox" }); // the library takes those without for broken
     socket.setTimeout(IDLE_MS);
     this.#server.server.emit("connection", socket);
@@ -82,7 +94,7 @@ export class EgressProxy {
     const name = hostname.toLowerCase().replace(/\.$/, "");
     if (this.#own?.name === name && this.#own.port === port)
       return { name, addresses: [{ address: "127.0.0.1", family: 4 }], secrets: [] };
-    const principal = this.#principals.get(request.socket);
+    const principal = this.#clients.get(request.socket)?.principal;
     try {
       if (principal === undefined) throw new EgressRefusal("not_listed", "Egress is not allowed: nobody's connection");
       const addresses = await this.deps.judge.addresses(principal, name, port);
@@ -99,13 +111,15 @@ export class EgressProxy {
 
 /**
  * Of the two places where a request names its host, the one that was judged goes on: a shared front goes by the other.
- * @throws {RequestError} for a request whose answer would tell the secrets
+ * @throws {RequestError} for a request whose answer would tell the secrets, or with credentials in its URL
  */
 const nameTarget = (request: IncomingMessage, secrets: readonly HostSecret[]): void => {
   if (secrets.length > 0 && request.method === "TRACE")
     throw new RequestError("TRACE would answer with the secret", 405);
+  const { host, username, password } = new URL(request.url ?? "");
+  // Node.js decodes them, and throws where nobody catches: the worker would end.
+  if (username || password) throw new RequestError("Credentials belong into a header, not into the URL", 400);
   putSecrets(request.rawHeaders, secrets);
-  const { host } = new URL(request.url ?? "");
   const { rawHeaders } = request;
   for (let i = 0; i < rawHeaders.length; i += 2) if (/^host$/i.test(rawHeaders[i]!)) rawHeaders[i + 1] = host;
 };

@@ -8,6 +8,7 @@ import { type Headers, type HostSecret, withSecrets } from "./egress-secret.ts";
 /** Of one hop, not of the request. */
 const HOP_BY_HOP = [
   "connection",
+  "expect", // answered here
   "keep-alive",
   "proxy-authenticate",
   "proxy-authorization",
@@ -76,12 +77,20 @@ export class SecretInjector {
       agent,
       method: request.method,
       path: request.url,
-      headers: { ...withSecrets(withoutHops(request.headers), secrets), host: port === 443 ? name : `${name}:${port}` },
+      headers: {
+        ...withSecrets(withoutHops(request.headers), secrets),
+        host: port === 443 ? name : `${name}:${port}`,
+        // Without a length, a body is as long as it comes.
+        ...(request.headers["transfer-encoding"] !== undefined && { "transfer-encoding": "chunked" }),
+      },
     });
-    // Without a length, a body is as long as it comes.
-    if (request.headers["transfer-encoding"] !== undefined) upstream.setHeader("transfer-encoding", "chunked");
     upstream.on("response", (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, withoutHops(answer.headers) as never);
+      try {
+        response.writeHead(answer.statusCode ?? 502, answer.statusMessage, withoutHops(answer.headers) as never);
+      } catch (error) {
+        upstream.destroy(error as Error); // a status that Node.js does not pass on
+        return;
+      }
       pipeline(answer, response, () => {});
     });
     upstream.on("error", (error: NodeJS.ErrnoException) => {
