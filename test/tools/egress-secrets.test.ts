@@ -172,6 +172,21 @@ print(sizes, a.status, a.read().decode().strip())`;
     expect(site.sentTo("secret")).to.deep.equal(Array(3).fill(`Bearer ${COMMON}`));
   });
 
+  it("go with a body of unknown length that waits for its host's word", async () => {
+    const program = `import socket, ssl
+s = socket.create_connection(("127.0.0.1", 3128))
+s.sendall(b"CONNECT secret.site.example:${site.port} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+s.recv(4096)
+t = ssl.create_default_context().wrap_socket(s, server_hostname="secret.site.example")
+t.sendall(b"POST /size HTTP/1.1\\r\\nHost: x\\r\\nExpect: 100-continue\\r\\nTransfer-Encoding: chunked\\r\\nConnection: close\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n")
+print(b"".join(iter(lambda: t.recv(4096), b"")).decode())`;
+    const answer = await run(`python3 -c '${program}'`);
+    expect(answer)
+      .to.match(/HTTP\/1.1 200/)
+      .and.to.include("\r\n5");
+    expect(site.sentTo("secret")).to.deep.equal([`Bearer ${COMMON}`]);
+  });
+
   it("do not follow a redirect to another host", async () => {
     expect(await fetched(`${site.url("secret")}/?to=${encodeURIComponent(`${site.url("other")}/`)}`)).to.equal("xx");
     expect(site.sentTo("other")).to.deep.equal([undefined]);

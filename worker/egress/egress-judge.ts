@@ -1,8 +1,8 @@
 import type { LookupAddress } from "node:dns";
-import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { EgressRules } from "./egress-rules.ts";
 import { isPublicAddress } from "./public-address.ts";
+import { resolveName } from "./resolve-name.ts";
 
 /** What became of a request, as it is counted. */
 export type EgressVerdict = "allowed" | "not_listed" | "not_public" | "not_found";
@@ -26,7 +26,7 @@ export class EgressRefusal extends Error {
 export class EgressJudge {
   constructor(
     private readonly rules: EgressRules,
-    private readonly resolve = (name: string): Promise<LookupAddress[]> => lookup(name, { all: true }),
+    private readonly resolve: (name: string) => Promise<LookupAddress[]> = resolveName,
     private readonly isPublic = isPublicAddress,
   ) {}
 

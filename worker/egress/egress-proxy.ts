@@ -69,8 +69,9 @@ export class EgressProxy {
         return { customConnectServer: server };
       },
     });
+    // Any session makes as many of these as it likes, by hanging up.
     this.#server.on("requestFailed", ({ error }) =>
-      deps.log.error({ err: error as Error }, "a request of a session failed"),
+      deps.log.debug({ err: error as Error }, "a request of a session failed"),
     );
   }
 

@@ -50,7 +50,7 @@ export class EgressRules {
     const toSecrets = (all: z.output<typeof secrets>): HostSecret[] =>
       all.map((secret) => ({ ...secret, value: secretValue(secret.name, read(secret.value_file)) }));
     this.#common = { allow: file.allow, secrets: toSecrets(file.secrets) };
-    this.#hosts = new Map(Object.entries(file.hosts));
+    this.#hosts = new Map(Object.entries(file.hosts).map(([name, address]) => [name.toLowerCase(), address]));
     this.ownCertificates = file.ca_file ? read(file.ca_file) : "";
     this.#own = new Map(
       Object.entries(file.principals).map(([principal, own]) => [

@@ -45,6 +45,7 @@ describe("Rules of egress", () => {
 
   it("know addresses that the operator gave", () => {
     expect(rules.addressOf("git.example")).to.equal("10.0.0.1");
+    expect(EgressRules.of({ hosts: { "Git.Example": "10.0.0.2" } }).addressOf("git.example")).to.equal("10.0.0.2");
     expect(rules.addressOf("constructor")).to.equal(undefined);
   });
 
