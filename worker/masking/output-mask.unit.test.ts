@@ -24,6 +24,12 @@ const SECRETS: [name: string, text: string, left: RegExp][] = [
   ],
   ["a GitLab token", `"glpat-${letters.slice(0, 20)}"`, /^"glpat-\*{20}"$/],
   ["an npm token", `//r/:_authToken=npm_${letters.slice(0, 36)}\n`, /=npm_\*{36}\n$/],
+  ["a PyPI token", `password = pypi-${letters.slice(0, 60)}\n`, /= pypi-\*{60}\n$/],
+  [
+    "a Stripe key",
+    `sk_live_${letters.slice(0, 24)};rk_live_${letters.slice(0, 30)}`,
+    /^sk_live_\*{24};rk_live_\*{30}$/,
+  ],
   ["a Slack token", `xoxb-123456789012-${letters.slice(0, 24)} `, /^xoxb-\*{37} $/],
   ["a Google key", `key=AIza${letters.slice(0, 35)}&x`, /^key=AIza\*{35}&x$/],
   ["a token in colour", `\x1b[01;31m\x1b[Kghp_${letters.slice(0, 36)}\x1b[m`, /\[Kghp_\*{36}[^\x20-\x7e]\[m$/],

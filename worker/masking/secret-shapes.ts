@@ -34,6 +34,8 @@ export const SECRET_SHAPES: readonly SecretShape[] = [
   token("github_pat_", "[A-Za-z0-9_]", 36),
   token("glpat-", WORD, 20),
   token("npm_", "[A-Za-z0-9]", 36),
+  token("pypi-", WORD, 40),
+  { lead: [["[rs]", 1, 1], ...exactly("k_live_")], body: [["[A-Za-z0-9]", 20, ANY]] },
   { lead: [...exactly("xox"), ["[abeprs]", 1, 1], ["-", 1, 1]], body: [["[A-Za-z0-9-]", 10, ANY]] },
   token("AIza", WORD, 35, 35),
   token("sk-", "[A-Za-z0-9]", 32),
@@ -58,4 +60,4 @@ export const SECRET_SHAPES: readonly SecretShape[] = [
 
 /** Whatever has a shape has one of these in it: most output has none, and is not looked through any further. */
 export const SHAPE_SIGNS =
-  /AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|npm_|xox[abeprs]-|AIza|sk-|eyJ|-----BEGIN |[aA][cC][cC][eE][sS][sS]_?[kK][eE][yY]/;
+  /AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|npm_|pypi-|k_live_|xox[abeprs]-|AIza|sk-|eyJ|-----BEGIN |[aA][cC][cC][eE][sS][sS]_?[kK][eE][yY]/;
