@@ -9,10 +9,13 @@ import { TRUST_ENVIRONMENT, trustFiles } from "./egress-trust.ts";
 import { PROXY_ENVIRONMENT } from "./proxy-environment.ts";
 import { SecretInjector } from "./secret-injector.ts";
 
+const MISSED_EVERY_MS = 60_000;
+
 /** The way out of a worker's sessions: the proxy, and what their containers are given to use it. */
 export class Egress {
   readonly #proxy: EgressProxy;
   #authority: Promise<EgressAuthority> | undefined;
+  #missedAtMs = -MISSED_EVERY_MS;
 
   constructor(
     private readonly deps: { redis: Redis; metrics: EgressMetrics; log: Logger },
@@ -26,6 +29,13 @@ export class Egress {
   /** See `EgressProxy`. */
   take(socket: Socket, principal: string): void {
     this.#proxy.take(socket, principal);
+  }
+
+  /** Says, once a minute, that a connection of a session could not be accepted. */
+  missed(err: Error): void {
+    if (performance.now() - this.#missedAtMs < MISSED_EVERY_MS) return;
+    this.#missedAtMs = performance.now();
+    this.deps.log.warn({ err }, "a session's connection to the proxy was not accepted");
   }
 
   /** See `EgressProxy`. */

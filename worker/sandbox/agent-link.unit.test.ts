@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -107,6 +108,21 @@ describe("AgentLink", () => {
     });
     expect(refused).to.be.oneOf(["ENOENT", "ECONNREFUSED", "closed"]);
     expect(agent.socket.destroyed).to.equal(false);
+  });
+
+  it("is there for the agent when an earlier worker stops listening late", async () => {
+    const [earlier, later] = [new SocketChannel(folder), new SocketChannel(folder)];
+    await earlier.open(() => {});
+    let isTaken = false;
+    await later.open(() => {
+      isTaken = true;
+    });
+    await earlier.close();
+    const agent = connect(join(folder, "agent.sock"));
+    await once(agent, "connect");
+    await eventually(() => isTaken);
+    await later.close();
+    await once(agent.resume(), "close");
   });
 
   for (const [what, speak] of [

@@ -38,7 +38,7 @@ export interface MakingOptions {
   /** As `ContainerSpec` has it. */
   runtime: string | undefined;
   /** Serves the connections of sessions with egress; undefined where there are none. */
-  egress: Pick<Egress, "take" | "filesFor"> | undefined;
+  egress: Pick<Egress, "take" | "missed" | "filesFor"> | undefined;
 }
 
 /** Makes one sandbox at a time, container, channel and agent, and knows those that are there until they are removed. */

@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { listenInPlace } from "../egress/listen-in-place.ts";
 import type { AgentChannel } from "./agent-channel.ts";
 
 const SOCKET_FILE = "agent.sock";
@@ -39,8 +40,6 @@ export class SocketChannel implements AgentChannel {
   }
 
   async #listen(onStream: (stream: Socket) => void): Promise<void> {
-    const path = join(this.folder, SOCKET_FILE);
-    await rm(path, { force: true }); // a killed worker leaves it behind
     if (this.#isClosed) return;
     const server = createServer((socket) => {
       if (this.#socket || this.#isClosed) {
@@ -57,10 +56,7 @@ export class SocketChannel implements AgentChannel {
       onStream(socket);
     });
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ path, writableAll: true }, resolve);
-    });
+    await listenInPlace(server, join(this.folder, SOCKET_FILE));
   }
 
   #stopListening(): void {
