@@ -50,6 +50,8 @@ describe("Coordinators that are restarted one after another", () => {
         const old = stack.coordinators.shift();
         stack.urls.shift();
         await stack.addCoordinator();
+        const fresh = new URL("/readyz", stack.urls.at(-1));
+        await eventually("the new one is ready", async () => (await fetch(fresh)).ok); // it listens before that
         cluster.useReplicas(stack.urls);
         const before = count;
         expect(await old?.stop(30_000), "it ends cleanly, with a call under way").to.equal(0);
