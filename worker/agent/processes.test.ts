@@ -36,6 +36,12 @@ describe("A command in a sandbox", () => {
     expect(result).to.include({ exitCode: 0, stdout: "o\nin", stderr: "e\n" });
   });
 
+  it("may be as long as the kernel takes, which is more than a pipe holds", async () => {
+    const env = { LONG: "e".repeat(120_000) };
+    const { stdout } = await sandbox.run(`: ${"c".repeat(120_000)}; echo ran with ${"$"}{#LONG}`, { env });
+    expect(stdout).to.equal("ran with 120000\n");
+  });
+
   it("has no stdin unless it is given", async () => {
     expect(await sandbox.run("cat; echo done")).to.include({ stdout: "done\n" });
   });
