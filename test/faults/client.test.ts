@@ -40,6 +40,17 @@ describe("A client that goes away", () => {
     expect(structured.processes).to.have.nested.property("[0].status", "killed");
   });
 
+  it("cancels it as well before anything was answered, not even a stream's head", async () => {
+    const session_id = await newSession();
+    const abort = new AbortController();
+    const args = { session_id, command: "sleep 60", wait_ms: 50_000 };
+    const answer = here.call("run_command", args, { signal: abort.signal }).catch(() => {});
+    await eventually("it runs", async () => (await newestCommand(session_id)).state === "running");
+    abort.abort();
+    await answer;
+    await eventually("its call is cancelled", () => isCancelled(session_id));
+  });
+
   it("cancels nothing in the 2025 era: get_call has the result", async () => {
     const client = await PromptKitClient.connect(cluster.url);
     const { session_id } = (await client.call("get_session")).structured;

@@ -66,6 +66,13 @@ describe("Requests that are no good", () => {
         await expectRefused(await post({ body, headers: { "content-type": "application/jsonp" } }), 415);
       });
 
+      it("are told so when they call this host by what is no name", async () => {
+        const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} });
+        for (const host of ["localhost/path", "user:word@localhost", "localhost?query"]) {
+          await expectRefused(await post({ body, headers: { host } }), 400, -32_600);
+        }
+      });
+
       it("are refused when they name another host, or come from a page of another origin", async () => {
         const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} });
         await expectRefused(await post({ body, headers: { host: "evil.example" } }), 403);

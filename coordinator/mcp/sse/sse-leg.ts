@@ -12,8 +12,8 @@ import type { LaneCalls } from "../../calls/lane-calls.ts";
 import { answerTooLarge } from "../answer-early.ts";
 import type { McpSessions } from "../mcp-sessions.ts";
 import type { Offer } from "../offers.ts";
+import { readBody } from "../read-body.ts";
 import type { McpRequest } from "../request.ts";
-import { RequestBody } from "../request-body.ts";
 import type { ServerFactory } from "../server-factory.ts";
 import type { SseInbox } from "./sse-inbox.ts";
 import { SseStream } from "./sse-stream.ts";
@@ -73,13 +73,13 @@ export class SseLeg {
   /** `POST /mcp/message?sessionId=…` */
   async receive(request: McpRequest, response: ServerResponse): Promise<void> {
     if (request.method !== "POST") return refuse(response, 405, "Send messages with POST", { allow: "POST" });
-    const body = await RequestBody.read(request, MAX_MESSAGE_BYTES);
-    if (!body) return await answerTooLarge(request, response, MAX_MESSAGE_BYTES);
+    const body = await readBody(request, MAX_MESSAGE_BYTES);
+    if (body === undefined) return await answerTooLarge(request, response, MAX_MESSAGE_BYTES);
     if (!isJsonContentType(request.headers["content-type"] ?? ""))
       return refuse(response, 415, "Send application/json");
     const id = new URL(request.url, "http://localhost").searchParams.get("sessionId") ?? "";
     if (!(await this.deps.sessions.find(id, request.auth.clientId))) return refuse(response, 404, "Session not found");
-    const message = parse(body.text);
+    const message = parse(body);
     if (!message) return refuse(response, 400, "The body is no JSON-RPC message");
     const traced = withTrace(message, request.headers);
     if (!(await this.deps.inbox.put(id, traced))) return refuse(response, 429, "Too many messages wait already");
