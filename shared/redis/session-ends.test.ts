@@ -77,6 +77,34 @@ describe("A session that is lost or closed", () => {
     expect(started(await own.scripts.next(own.sid, { worker: "w_two", epoch: next }))).to.deep.equal([create?.callId]);
   });
 
+  it("lets nothing of a close behind that had detached and was lost with its session", async () => {
+    const lease = await claimed();
+    const close = await queued("close_session", { class: "control" });
+    await own.scripts.next(own.sid, lease);
+    await own.scripts.detach(own.sid, lease, close);
+    const to = { owner: "w_two", state: "starting" as const, notice: "n", unknown: "{}", reset: "{}" };
+    const next = { worker: "w_two", epoch: await own.scripts.lose(own.sid, lease.epoch, to) };
+    expect(started(await own.scripts.next(own.sid, next))).to.deep.equal([close]);
+    const end = { callId: close, state: "cancelled" as const, outcome: "{}", event: EVENT };
+    await own.scripts.finish(own.sid, next, end);
+    const command = await queued("run_command");
+    expect((await own.scripts.next(own.sid, next)).calls.map(({ callId }) => callId)).to.deep.equal([command]);
+  });
+
+  it("lets a control go whether it had detached or not", async () => {
+    const lease = await claimed();
+    for (const detaches of [false, true]) {
+      const kill = await queued("kill_process", { class: "control" });
+      await own.scripts.next(own.sid, lease);
+      if (detaches) await own.scripts.detach(own.sid, lease, kill);
+      await own.scripts.cancel(own.sid, kill, "{}");
+      const end = { callId: kill, state: "done" as const, outcome: "{}", event: EVENT };
+      const ready = await own.scripts.finish(own.sid, lease, end);
+      expect(ready, `detached: ${detaches}`).to.deep.include({ calls: [], cancels: [] });
+      expect(await own.server.redis.exists(keys.detached(own.sid))).to.equal(0);
+    }
+  });
+
   it("ends every open call of a session that closes, and lets all its keys go", async () => {
     const lease = await claimed();
     const keyed = await queued("write_file", { key: "k" });

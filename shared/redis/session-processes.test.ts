@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { EVENT, useSession } from "../../test/support/use-session.ts";
 import { processIdOf } from "../ids.ts";
+import { keys } from "./keys.ts";
 
 const PROCESS_END = { status: "exited", exitCode: 0, signal: "", durationMs: 5, bytes: 0, logBytes: 0 };
 
@@ -51,6 +52,18 @@ describe("Processes in the records", () => {
       bytes: 12,
     });
     expect(await own.records.runningProcesses(own.sid)).to.equal(0);
+  });
+
+  it("lets a process's output go with its record, once it ended", async () => {
+    const lease = await claimed();
+    const callId = await queued("run_command");
+    await own.scripts.next(own.sid, lease);
+    const chunk = { callId, sequence: 1, offset: 0, isStderr: false, data: Buffer.from("abc"), event: EVENT };
+    await own.scripts.append(own.sid, lease, chunk, 100);
+    await own.scripts.endProcess(own.sid, lease, callId, { ...PROCESS_END, bytes: 3 });
+    const found = await own.server.redis.keys(`${keys.process(own.sid, processIdOf(callId))}*`);
+    expect(found).to.have.lengthOf(2);
+    for (const key of found) expect(await own.server.redis.ttl(key), key).to.be.greaterThan(0);
   });
 
   it("knows the process of any tool from when it is said to start, once", async () => {

@@ -5,12 +5,19 @@ local FINAL_TTL_S = 3600
 -- A large outcome (a file, say) does not stay that long: Redis's memory is for what goes on.
 local LARGE_OUTCOME, LARGE_TTL_S = 65536, 300
 
+local clock
+-- The same throughout a script.
 local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  if not clock then
+    local t = redis.call('TIME')
+    clock = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return clock
 end
 
 local function call_key(id) return S .. ':c:' .. id end
+-- Where calls of a class wait and run.
+local function list_of(class) return class == 'control' and S .. ':ctl' or S .. ':lane' end
 local function process_key(id) return S .. ':p:proc_' .. string.sub(id, 6) end
 
 -- Fails closed: without this owner and this epoch nothing is written.
@@ -42,67 +49,64 @@ end
 -- arguments. A call with a key, and the session's create_session, stay as long as the session.
 local function end_call(id, state, outcome, started)
   local key = call_key(id)
+  local c = redis.call('HMGET', key, 'key', 'tool', 'class', 'state')
+  local has_key = c[1] and c[1] ~= ''
   redis.call('HSET', key, 'state', state, 'outcome', outcome, 'ended_at', now())
   redis.call('HDEL', key, 'args')
-  if not started then
-    local idempotency = redis.call('HGET', key, 'key')
-    if idempotency and idempotency ~= '' then redis.call('HDEL', S .. ':keys', idempotency) end
-  end
+  if has_key and not started then redis.call('HDEL', S .. ':keys', c[1]) end
   redis.call('LREM', S .. ':lane', 1, id)
-  redis.call('LREM', S .. ':ctl', 1, id)
-  redis.call('SREM', S .. ':detached', id)
+  -- A close that `lose` let wait again may stand in both.
+  if c[3] ~= 'lane' then redis.call('LREM', S .. ':ctl', 1, id) end
+  if c[4] == 'detached' then redis.call('SREM', S .. ':detached', id) end
   redis.call('SREM', S .. ':cancels', id)
   note_for_audit(id)
-  local c = redis.call('HMGET', key, 'key', 'tool')
-  local is_kept = started and ((c[1] and c[1] ~= '') or c[2] == 'create_session')
+  local is_kept = started and (has_key or c[2] == 'create_session')
   if not is_kept then redis.call('EXPIRE', key, #outcome > LARGE_OUTCOME and LARGE_TTL_S or FINAL_TTL_S) end
 end
 
 local function end_process(id, status, exit_code, signal, duration, bytes, log_bytes)
   local key = process_key(id)
-  if redis.call('HGET', key, 'status') ~= 'running' then return end
-  redis.call('HSET', key, 'status', status, 'exit_code', exit_code, 'signal', signal,
-    'duration_ms', duration, 'log_bytes', log_bytes or '', 'ended_at', now())
+  local p = redis.call('HMGET', key, 'status', 'bytes')
+  if p[1] ~= 'running' then return end
+  local fields = { 'status', status, 'exit_code', exit_code, 'signal', signal, 'duration_ms', duration,
+    'log_bytes', log_bytes or '', 'ended_at', now() }
+  if bytes ~= '' then fields[13], fields[14] = 'bytes', bytes end
+  redis.call('HSET', key, unpack(fields))
   redis.call('SREM', S .. ':running', 'proc_' .. string.sub(id, 6))
-  if bytes ~= '' then redis.call('HSET', key, 'bytes', bytes) end
   redis.call('EXPIRE', key, FINAL_TTL_S)
-  redis.call('EXPIRE', key .. ':o', FINAL_TTL_S)
+  if p[2] ~= '0' then redis.call('EXPIRE', key .. ':o', FINAL_TTL_S) end -- else there is none
 end
 
+-- The call's record says `has_process` besides.
 local function begin_process(id, t, epoch)
   local name = 'proc_' .. string.sub(id, 6)
-  redis.call('HSET', call_key(id), 'has_process', 1)
   redis.call('HSET', process_key(id), 'call_id', id, 'status', 'running', 'started_at', t, 'epoch', epoch, 'bytes', 0)
   redis.call('ZADD', S .. ':procs', t, name)
   redis.call('ZREMRANGEBYRANK', S .. ':procs', 0, -1001)
   redis.call('SADD', S .. ':running', name)
 end
 
-local function start_call(id, key, t, epoch, out)
-  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class', 'submitted_at', 'trace')
-  local mutation = 0
-  if c[4] == '1' and c[5] == 'lane' and c[1] ~= 'create_session' then
+-- A call starts: what that changes outside of its record, what its record says from then on, and the number of its
+-- mutation, 0 where it has none.
+local function begin_call(id, tool, mutates, class, t, epoch)
+  local fields, mutation = { 'state', 'running', 'started_at', t, 'epoch', epoch }, 0
+  if mutates == '1' and class == 'lane' and tool ~= 'create_session' then
     redis.call('HSET', S, 'used', 1)
     mutation = redis.call('HINCRBY', S, 'mutations', 1)
-    redis.call('HSET', key, 'mutation', mutation)
+    fields[7], fields[8] = 'mutation', mutation
   end
-  redis.call('HSET', key, 'state', 'running', 'started_at', t, 'epoch', epoch)
-  if c[1] == 'run_command' then begin_process(id, t, epoch) end -- the others say when theirs starts
-  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t), c[7] or '' }
+  if tool == 'run_command' then -- the others say when theirs starts
+    begin_process(id, t, epoch)
+    fields[#fields + 1], fields[#fields + 2] = 'has_process', 1
+  end
+  return fields, mutation
 end
 
--- Starts a call at the head of its lane for an owner that listens, who so need not ask first. A message that is lost all
--- the same does no harm: the owner finds the call listed as running, and starts what it never started.
-local OFFERED_MAX = 16384
-local function offer(id, t, owner, epoch)
-  local channel = 'cg:offer:' .. owner
-  if redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then return false end
-  local key, out = call_key(id), {}
-  if redis.call('HSTRLEN', key, 'args') > OFFERED_MAX then return false end
-  start_call(id, key, t, epoch, out)
-  local c = out[1]
-  redis.call('PUBLISH', channel, cjson.encode({ string.sub(S, 5, -2), epoch, id, c[2], c[3], c[4], c[5], c[6], c[7] }))
-  return true
+local function start_call(id, key, t, epoch, out)
+  local c = redis.call('HMGET', key, 'tool', 'args', 'detach_at', 'mutates', 'class', 'submitted_at', 'trace')
+  local fields, mutation = begin_call(id, c[1], c[4], c[5], t, epoch)
+  redis.call('HSET', key, unpack(fields))
+  out[#out + 1] = { id, c[1], c[2], tonumber(c[3]) - t, mutation, t - tonumber(c[6] or t), c[7] or '' }
 end
 
 -- The effects of the session's mutating calls from number `from` to `to` are gone: their results may be replayed no more
@@ -120,7 +124,6 @@ end
 -- waits in the lane is the next owner's.
 local function start_ready(epoch)
   local t, out = now(), {}
-  local is_leaving = redis.call('HGET', S, 'state') == 'leaving'
   for _, id in ipairs(redis.call('LRANGE', S .. ':ctl', 0, -1)) do
     local key = call_key(id)
     if redis.call('HGET', key, 'state') == 'queued' then start_call(id, key, t, epoch, out) else out[#out + 1] = { id } end
@@ -129,7 +132,7 @@ local function start_ready(epoch)
     local key = call_key(id)
     local c = redis.call('HMGET', key, 'state', 'mutates')
     if c[1] == 'queued' then
-      if is_leaving or (c[2] == '1' and i > 1) then break end
+      if (c[2] == '1' and i > 1) or redis.call('HGET', S, 'state') == 'leaving' then break end
       start_call(id, key, t, epoch, out)
     else
       out[#out + 1] = { id }

@@ -19,19 +19,34 @@ if key ~= '' then
   end
   if redis.call('HLEN', S .. ':keys') >= 10000 then return { 'full', 10000 } end
 end
-local list = class == 'control' and S .. ':ctl' or S .. ':lane'
+local list = list_of(class)
 local depth = redis.call('LLEN', list)
 if depth >= tonumber(limit) then return { 'full', depth } end
 if key ~= '' then redis.call('HSET', S .. ':keys', key, id) end
-redis.call('HSET', call_key(id), 'tool', tool, 'class', class, 'mutates', mutates, 'args', args, 'args_hash', hash,
-  'key', key, 'label', label, 'state', 'queued', 'asked', 1, 'submitted_at', t, 'detach_at', t + wait)
-if trace ~= '' then redis.call('HSET', call_key(id), 'trace', trace) end
+local record = { 'tool', tool, 'class', class, 'mutates', mutates, 'args', args, 'args_hash', hash, 'key', key,
+  'label', label, 'asked', 1, 'submitted_at', t, 'detach_at', t + wait }
+local function add(fields)
+  for _, field in ipairs(fields) do record[#record + 1] = field end
+end
+if trace ~= '' then add({ 'trace', trace }) end
 redis.call('RPUSH', list, id)
 redis.call('ZADD', S .. ':calls', t, id)
 redis.call('ZREMRANGEBYRANK', S .. ':calls', 0, -1001)
+-- At the head of its lane a call starts here for an owner that listens, who so need not ask first. A message that is lost
+-- all the same does no harm: the owner finds the call listed as running, and starts what it never started.
+local OFFERED_MAX = 16384
+local owner, epoch = session[3], session[4]
+local channel, sid = 'cg:offer:' .. owner, string.sub(S, 5, -2)
 local is_first = depth == 0 and class == 'lane' and session[2] == 'ready'
-local is_heard = silent ~= '*' and not string.find(silent, session[3], 1, true)
-if not (is_first and is_heard and offer(id, t, session[3], session[4])) then
-  redis.call('PUBLISH', 'cg:wake:' .. session[3], string.sub(S, 5, -2))
+local is_heard = silent ~= '*' and not string.find(silent, owner, 1, true)
+if is_first and is_heard and #args <= OFFERED_MAX and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
+  local fields, mutation = begin_call(id, tool, mutates, class, t, epoch)
+  add(fields)
+  redis.call('HSET', call_key(id), unpack(record))
+  redis.call('PUBLISH', channel, cjson.encode({ sid, epoch, id, tool, args, tonumber(wait), mutation, 0, trace }))
+else
+  add({ 'state', 'queued' })
+  redis.call('HSET', call_key(id), unpack(record))
+  redis.call('PUBLISH', 'cg:wake:' .. owner, sid)
 end
-return { 'queued', id, session[3], session[4], redis.call('HINCRBY', S, 'ring', 1) }
+return { 'queued', id, owner, epoch, redis.call('HINCRBY', S, 'ring', 1) }
