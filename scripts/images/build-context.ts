@@ -7,13 +7,15 @@ import { fetchPackage, installLocked } from "./npm-packages.ts";
 const IMAGES = "worker/images";
 const PINS = `${IMAGES}/npm-packages.json`;
 const NODE_TOOLS = `${IMAGES}/node-tools`;
+const INIT = "worker/init";
+const INIT_SOURCES = ["init.c", "request.h", "waiting-shell.c", "waiting-shell.h"];
 const COMMON = [`${IMAGES}/Dockerfile`, `${IMAGES}/dpkg-no-docs`, PINS];
 const SANDBOX = [...COMMON, `${IMAGES}/clean-root`];
 const WITH_NODE_TOOLS = [...SANDBOX, `${NODE_TOOLS}/package-lock.json`];
 
 /** What a change of which an image is built anew. Not the mirror it is fetched from, nor the way to the base. */
 export const INPUTS = {
-  agent: [...COMMON, "worker/init/init.c"],
+  agent: [...COMMON, ...INIT_SOURCES.map((name) => `${INIT}/${name}`)],
   python: SANDBOX,
   node: WITH_NODE_TOOLS,
   polyglot: WITH_NODE_TOOLS,
@@ -65,7 +67,8 @@ export async function assembleContext(
   await copyFile(`${IMAGES}/Dockerfile`, join(folder, "Dockerfile"));
   await copyFile(`${IMAGES}/dpkg-no-docs`, join(folder, "dpkg-no-docs"));
   await copyFile(`${IMAGES}/clean-root`, join(folder, "clean-root"));
-  await copyFile("worker/init/init.c", join(folder, "init.c"));
+  await mkdir(join(folder, "init"));
+  for (const name of INIT_SOURCES) await copyFile(`${INIT}/${name}`, join(folder, "init", name));
   if (targets.some((target) => INPUTS[target] === WITH_NODE_TOOLS)) {
     await installLocked(NODE_TOOLS, join(folder, "node-tools"), cpu);
   }

@@ -40,8 +40,11 @@ export interface UseDocker {
   containers(): Promise<string[]>;
 }
 
-/** A real engine; afterEach fails the test if one of its containers is left. */
-export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
+/** A real engine; afterEach fails the test if one of its containers is left. `offered` are images besides the default. */
+export const useDocker = (
+  transport: AgentTransport = "socket",
+  offered: Iterable<readonly [name: string, reference: string]> = [],
+): UseDocker => {
   const deployment = `test-${randomBytes(5).toString("hex")}`;
   const docker = new Docker();
   const engine = new Engine(docker);
@@ -59,7 +62,7 @@ export const useDocker = (transport: AgentTransport = "socket"): UseDocker => {
       deployment,
       store: () => "test",
       worker: "w_test",
-      images: new SandboxImages([], SANDBOX_IMAGE),
+      images: new SandboxImages(offered, SANDBOX_IMAGE),
       agentImage: AGENT_IMAGE,
       agentFiles: AGENT_FILES,
       runFolder,

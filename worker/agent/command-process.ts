@@ -6,6 +6,7 @@ import type { Fence } from "./fence.ts";
 import { signalAll } from "./kill-tree.ts";
 import type { OomKills } from "./oom-kills.ts";
 import type { OutputLog } from "./output-log.ts";
+import type { OutputPipe } from "./output-pipe.ts";
 import { OutputWindow, STDERR, STDOUT, type Stream, WINDOW_BYTES } from "./output-window.ts";
 import { ProcessTree } from "./process-tree.ts";
 import type { Runner, RunRequest } from "./runner.ts";
@@ -31,6 +32,8 @@ export class CommandProcess implements SessionProcess {
   #pid = 0;
   #stdin: Socket | undefined;
   #hasTerminal = false;
+  /** As pipes until the command is known not to be a quick one. */
+  #pipes: [Stream, OutputPipe][] = [];
   #outputs: Socket[] = [];
   #openOutputs = 2;
   #startedAtMs = performance.now();
@@ -66,10 +69,12 @@ export class CommandProcess implements SessionProcess {
         onStarted: (pid) => {
           this.#pid = pid;
           resolve(pid);
+          setImmediate(() => this.#takeOutputs()); // after the answer to Spawn
         },
         onFailed: (errno) => {
           this.#closeStdin();
           this.#isFailed = true;
+          for (const [, pipe] of this.#pipes.splice(0)) pipe.close();
           reject(fromErrno(errno, `Cannot start ${request.argv[0]} in "${request.cwd}"`));
         },
         onEnded: (code, signal, leftSomething) => this.#onEnded(code, signal, leftSomething),
@@ -80,9 +85,10 @@ export class CommandProcess implements SessionProcess {
       });
       this.#hasTerminal = request.terminal !== undefined;
       this.#stdin = pipes.stdin?.on("error", () => this.#closeStdin()); // nobody reads it any more
-      this.#outputs = [pipes.stdout, pipes.stderr];
-      this.#read(pipes.stdout, STDOUT);
-      this.#read(pipes.stderr, STDERR);
+      this.#pipes = [
+        [STDOUT, pipes.stdout],
+        [STDERR, pipes.stderr],
+      ];
       if (timeoutMs > 0) {
         this.#deadline = new Deadline(this.fence, timeoutMs, () => {
           this.#isTimedOut = true;
@@ -110,7 +116,17 @@ export class CommandProcess implements SessionProcess {
     return count;
   }
 
+  /** The end of a quick command is told with its start: then what it said stands in its pipes, and no stream is needed. */
+  #takeOutputs(): void {
+    for (const [stream, pipe] of this.#pipes.splice(0)) {
+      if (this.#end && pipe.readNow((data) => this.window.push(stream, data))) this.#openOutputs--;
+      else this.#read(pipe.open(), stream);
+    }
+    this.#finishIfDone();
+  }
+
   #read(output: Socket, stream: Stream): void {
+    this.#outputs.push(output);
     const onClosed = () => {
       output
         .removeAllListeners("end")

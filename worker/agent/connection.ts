@@ -68,7 +68,7 @@ export class Connection implements AgentConnection {
 export const writeFrame = (stream: Duplex, frame: AgentFrameInit): void => {
   if (stream.writableCorked === 0) {
     stream.cork();
-    process.nextTick(() => stream.uncork());
+    setImmediate(() => stream.uncork());
   }
   stream.write(toFrame(encodeAgentFrame(frame)));
 };

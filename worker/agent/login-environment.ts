@@ -35,12 +35,15 @@ export const captureLoginEnvironment = async (
       { cwd: base.HOME ?? "/", argv: ["/bin/bash", "-lc", "exec env -0"], env: base, hasStdin: false },
       { onStarted: () => {}, onFailed: () => done(""), onEnded: () => {}, onGone: () => {} },
     );
-    stderr.on("error", () => {}).resume();
-    stdout.on("data", (data) => {
+    stderr
+      .open()
+      .on("error", () => {})
+      .resume();
+    const reader = stdout.open().on("data", (data) => {
       bytes += data.length;
       if (bytes <= OUTPUT_MAX_BYTES) parts.push(data);
     });
-    stdout.on("error", () => done("")).on("end", () => done(Buffer.concat(parts).toString()));
+    reader.on("error", () => done("")).on("end", () => done(Buffer.concat(parts).toString()));
   });
   const captured = parse(text);
   return withoutOwn(captured.PATH ? captured : base);

@@ -96,6 +96,17 @@ if os.fork() == 0:
     expect(next.map(({ stdout }) => stdout)).to.deep.equal(["one\n", "two\n"]);
   });
 
+  it("starts or is refused, but never hangs, while runners are killed as soon as they are there", async () => {
+    const { exit } = await sandbox.start(`exec python3 -c '${KILL_RUNNERS}'`);
+    let isOver = false;
+    const killer = exit.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await sandbox.run("true").catch(() => {});
+    expect(await killer).to.include({ exitCode: 0, stdout: "killed\n", stderr: "" });
+    expect(await sandbox.run("echo on")).to.include({ exitCode: 0, stdout: "on\n" });
+  });
+
   it("gets TERM first and may end by itself", async () => {
     const command = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done";
     const { processId, exit, says } = await sandbox.start(command);
@@ -219,3 +230,20 @@ while True: x.append(bytes(10**7))'; exit $?`);
 });
 
 const tick = (): Promise<undefined> => new Promise((resolve) => void setImmediate(() => resolve(undefined)));
+
+/** Kills a hundred runners, all but its own: the children of the process that forks them. */
+const KILL_RUNNERS = `
+import os
+def parent(pid):
+  try:
+    with open(f"/proc/{pid}/stat") as file: return int(file.read().rsplit(")", 1)[1].split()[1])
+  except OSError: return 0
+own = os.getppid()
+server, left = parent(own), 100
+while left > 0:
+  for name in os.listdir("/proc"):
+    if not name.isdigit() or int(name) == own or parent(name) != server: continue
+    try: os.kill(int(name), 9)
+    except OSError: continue
+    left -= 1
+print("killed")`;

@@ -1,11 +1,13 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { OutputPipe } from "./output-pipe.ts";
 
 /** What a command needs to start. */
 export interface RunRequest {
   cwd: string;
-  /** Absolute path of the file that is run; `argv[0]` where it is absent. */
-  program?: string;
+  /** `argv` is /bin/bash's with a command: a shell that waits for one may go on as it. */
+  isShell?: boolean;
+  /** Its first is the absolute path of the file that is run. */
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   hasStdin: boolean;
@@ -26,18 +28,18 @@ export interface RunnerListener {
 }
 
 export interface RunnerPipes {
-  stdout: Socket;
-  stderr: Socket;
+  stdout: OutputPipe;
+  stderr: OutputPipe;
   stdin: Socket | undefined;
   /** `to` is what the command reads. */
   channel: { to: Socket; from: Socket } | undefined;
 }
 
-/** As in init.c. */
+/** As in request.h. */
 const FLAG_STDIN = 1;
 const FLAG_TERMINAL = 2;
 const FLAG_CHANNEL = 4;
-const FLAG_PROGRAM = 8;
+const FLAG_SHELL = 8;
 const ROWS_FACTOR = 2 ** 8;
 const COLUMNS_FACTOR = 2 ** 20;
 const HEADER_BYTES = 16;
@@ -65,7 +67,7 @@ export class Runner {
   readonly pid: number;
   /** -1 once it has its command. */
   #control: number;
-  readonly #outputs: { stdout: Socket; stderr: Socket };
+  readonly #outputs: { stdout: OutputPipe; stderr: OutputPipe };
   #listener: RunnerListener | undefined;
   #isGone = false;
   #hasReplied = false;
@@ -82,19 +84,29 @@ export class Runner {
   ) {
     this.pid = fds.pid;
     const reply = this.#open(fds.reply, constants.O_RDONLY);
-    this.#outputs = {
-      stdout: this.#open(fds.stdout, constants.O_RDONLY),
-      stderr: this.#open(fds.stderr, constants.O_RDONLY),
+    reply.on("error", () => {}); // "close" follows
+    const opened: OutputPipe[] = [];
+    const openOutput = (fd: number): OutputPipe => {
+      const output = new OutputPipe(this.#openFd(fd, constants.O_RDONLY));
+      opened.push(output);
+      return output;
     };
-    this.#control = this.#openFd(fds.control, constants.O_WRONLY);
+    try {
+      this.#outputs = { stdout: openOutput(fds.stdout), stderr: openOutput(fds.stderr) };
+      this.#control = this.#openFd(fds.control, constants.O_WRONLY);
+    } catch (error) {
+      for (const output of opened) output.close();
+      reply.destroy();
+      throw error;
+    }
     living.add(this.pid);
     reply.on("data", (data) => this.#onReply(data));
-    reply.on("error", () => {}); // "close" follows
     reply.on("close", () => this.#onGone());
   }
 
+  /** What replies before it has a command has lost the process that waits for one. */
   get isGone(): boolean {
-    return this.#isGone;
+    return this.#isGone || (this.#hasReplied && !this.#listener);
   }
 
   /** Its processes, until it is given a command. */
@@ -104,7 +116,7 @@ export class Runner {
 
   /** Once. Throws when the runner has just been killed. */
   run(request: RunRequest, listener: RunnerListener): RunnerPipes {
-    if (this.#isGone) throw new Error("the runner was killed");
+    if (this.isGone) throw new Error("the runner was killed");
     const { fds } = this;
     const stdin = request.hasStdin ? this.#open(fds.stdin, constants.O_WRONLY) : undefined;
     const channel = request.hasChannel
@@ -151,7 +163,7 @@ export class Runner {
     this.#control = -1;
     // Its command, which has the request, may have killed it before it could say that the command runs.
     if (!this.#hasReplied) this.#listener?.onStarted(this.fds.child);
-    if (!this.#listener) for (const output of Object.values(this.#outputs)) output.destroy();
+    if (!this.#listener) for (const output of Object.values(this.#outputs)) output.close();
     this.#listener?.onGone();
   }
 }
@@ -168,16 +180,16 @@ const sendAll = (fd: number, data: Buffer): void => {
   else new Socket({ fd, writable: true, readable: false }).on("error", () => {}).end(data.subarray(written));
 };
 
-const flagsOf = ({ hasStdin, terminal, hasChannel, program }: RunRequest): number =>
+const flagsOf = ({ hasStdin, terminal, hasChannel, isShell }: RunRequest): number =>
   (hasStdin ? FLAG_STDIN : 0) +
   (hasChannel ? FLAG_CHANNEL : 0) +
-  (program ? FLAG_PROGRAM : 0) +
+  (isShell ? FLAG_SHELL : 0) +
   (terminal ? FLAG_TERMINAL + terminal.rows * ROWS_FACTOR + terminal.columns * COLUMNS_FACTOR : 0);
 
 const encodeRequest = (run: RunRequest): Buffer => {
-  const { cwd, program, argv, env } = run;
+  const { cwd, argv, env } = run;
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const body = Buffer.from(`${[cwd, ...(program ? [program] : []), ...argv, ...environment].join("\0")}\0`);
+  const body = Buffer.from(`${[cwd, ...argv, ...environment].join("\0")}\0`);
   const request = Buffer.allocUnsafe(HEADER_BYTES + body.length);
   const header = [body.length, flagsOf(run), argv.length, environment.length];
   header.forEach((field, i) => {

@@ -5,27 +5,21 @@
  *   init serve                 forks runners for the agent, which speaks to it on fd 3. Each runs one command and stays
  *                              until everything that the command started is gone.
  *
- * Build: cc -std=c11 -O2 -Wall -Wextra -static -o init init.c
+ * Build: cc -std=gnu11 -O2 -Wall -Wextra -static -o init init.c
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+#include "request.h"
+#include "waiting-shell.h"
 
 #define SERVER_FD 3
-#define CHANNEL_FD 3
-#define REQUEST_MAX (8u << 20)
 #define PAUSE_FIRST_MS 100
 #define PAUSE_LAST_MS 2000
 
@@ -50,12 +44,6 @@ static void block_signals(void) {
 /* A program expects default dispositions and an empty mask; both survive exec. */
 static void default_dispositions(void) {
     for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
-}
-
-static void unblock_signals(void) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* ---- supervise ---------------------------------------------------------------------------------------------------- */
@@ -143,37 +131,21 @@ static void supervise(char **cmd) {
  *                                  3 (reads what went to TO) and 4. Pipes and no sockets, because programs open
  *                                  /dev/stdout. CHILD is the process that will be the command.
  *                                  or "none\n" where the session is at its limit of processes.
- *   reads one request (CONTROL)    u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body:
- *                                  cwd, the program's path where FLAG_PROGRAM is set (else it is argv[0]), argv,
- *                                  environment, every string with its NUL. With FLAG_TERMINAL the flags hold
- *                                  the window's size too: 12 bits for the rows, 12 for the columns.
+ *   reads one request (CONTROL)    as in request.h
  *   says (REPLY)                   "started PID\n", or "failed ERRNO\n" and ends;
  *                                  "exit CODE REST\n" or "signal NUMBER REST\n", when the command's main process ends. REST
  *                                  is 1 when something that it started lives on, else 0.
  * and ends when its last descendant did: as a subreaper it inherits whatever leaves the tree by setsid or a double fork.
- * The process that becomes the command is forked ahead too, and reads the request itself: a call costs one wake-up and one
- * exec. A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout by the runner,
+ * The process that becomes the command is forked ahead too, and reads the request itself: a call costs one wake-up. It is
+ * a bash that waits before its first step (waiting-shell.c), where the image's allows that: most commands are bash's, and
+ * others are executed in its place. A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout by the runner,
  * which reads the request and forks again then.
  */
-enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, FLAG_PROGRAM = 8, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
 #define SILENT_MS 100
 #define QUICK_NS 2000000
 #define NONE "none\n"
 
-struct request {
-    uint32_t length, flags, argc, envc;
-};
-
-static int control_fd, reply_fd;
-
-static void read_all(void *into, size_t length) {
-    for (char *at = into; length > 0;) {
-        ssize_t n = read(control_fd, at, length);
-        if (n <= 0) _exit(0); /* the agent is gone */
-        at += n;
-        length -= (size_t)n;
-    }
-}
+static int reply_fd;
 
 static char unsaid[128];
 static size_t unsaid_length;
@@ -192,15 +164,6 @@ static void tell(void) {
 
 static void make_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC) != 0) die("pipe2");
-}
-
-static void take_strings(char **into, uint32_t count, char **next, const char *end) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (*next >= end) _exit(111);
-        into[i] = *next;
-        *next += strlen(*next) + 1;
-    }
-    into[count] = NULL;
 }
 
 /* Bytes on their way from one descriptor to another that may both make us wait. */
@@ -269,11 +232,6 @@ static int open_terminal(uint32_t flags, int *command_end) {
     return *command_end < 0 ? -1 : master;
 }
 
-/* What a command needs besides its request. `channel` becomes fds 3 and 4 where the request asks for one. */
-struct ends {
-    int in, out, err, null, channel[2];
-};
-
 /* Whatever can be done before the request is known. */
 static void prepare_child(void) {
     /* Under pressure the kernel kills user code before the agent and PID 1. Raising one's own score needs no right, but
@@ -285,47 +243,59 @@ static void prepare_child(void) {
     default_dispositions(); /* signals stay blocked until it is the command */
 }
 
-/* Reads the request's body and becomes the command: never returns. `status_fd` tells of a failure, and closes on exec. */
-static void become(const struct request *request, const struct ends *ends, int terminal, int status_fd) {
-    if (request->length > REQUEST_MAX || request->argc < 1 || request->argc > request->length || request->envc > request->length)
-        _exit(111);
-    char *body = malloc(request->length + 1);
-    char **argv = calloc(request->argc + 1, sizeof *argv), **env = calloc(request->envc + 1, sizeof *env);
-    if (!body || !argv || !env) _exit(111);
-    read_all(body, request->length);
-    body[request->length] = '\0';
-    char *next = body, *paths[3];
-    take_strings(paths, request->flags & FLAG_PROGRAM ? 2 : 1, &next, body + request->length);
-    take_strings(argv, request->argc, &next, body + request->length);
-    take_strings(env, request->envc, &next, body + request->length);
+/* Reads the request's body and becomes the command: never returns. */
+static void become(const struct request *request, const struct ends *ends, int terminal) {
+    struct command command = read_command(ends->control, request);
+    if (take_place(request, ends, terminal, command.cwd) == 0) execve(command.argv[0], command.argv, command.env);
+    tell_failure(ends->status);
+}
 
-    for (int fd = 0; terminal >= 0 && fd < 3; fd++) dup2(terminal, fd);
-    if (terminal < 0 && request->flags & FLAG_STDIN) dup2(ends->in, 0);
-    for (int i = 0; request->flags & FLAG_CHANNEL && i < 2; i++) dup2(ends->channel[i], CHANNEL_FD + i);
-    if (terminal >= 0) ioctl(0, TIOCSCTTY, 0);
-    unblock_signals();
-    if (chdir(paths[0]) == 0) execve(request->flags & FLAG_PROGRAM ? paths[1] : argv[0], argv, env);
-    int error = errno;
-    if (write(status_fd, &error, sizeof error) < 0) { /* the runner sees our exit */ }
-    _exit(127);
+/* Whether the image's bash can be held back: none is held that would not be. Before SIGCHLD is ignored. */
+static int can_shell_wait(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *argv[] = {WAITING_SHELL, "-c", "exit 1", NULL};
+        char *env[] = {"LD_PRELOAD=" WAITING_LIBRARY, WAITING_NAME "=" WAITING_PROBE, NULL};
+        execve(argv[0], argv, env);
+        _exit(1);
+    }
+    int status;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == WAITING_WORKS;
+}
+
+static int shell_waits;
+
+/* Becomes a shell that waits, or says why not: never returns. The shell finds room where it shows others in /proc what it
+   runs, and for which call. */
+static void become_waiting_shell(const struct ends *ends) {
+    const int waits[ENDS] = {ends->control, ends->status, ends->in, ends->channel[0], ends->channel[1]};
+    for (int i = 0; i < ENDS; i++) fcntl(waits[i], F_SETFD, 0);
+    char given[sizeof WAITING_NAME + ENDS * 12], shown[SHOWN_BYTES + 1], call[CALL_BYTES + 1];
+    snprintf(given, sizeof given, WAITING_NAME "=" WAITING_FORMAT, waits[0], waits[1], waits[2], waits[3], waits[4]);
+    snprintf(shown, sizeof shown, "%-*s", SHOWN_BYTES, ": waits for a command; exit 111");
+    snprintf(call, sizeof call, "%-*s", CALL_BYTES, CALL_NAME);
+    char *argv[] = {WAITING_SHELL, "-c", shown, NULL}, *env[] = {"LD_PRELOAD=" WAITING_LIBRARY, given, call, NULL};
+    execve(argv[0], argv, env);
+    tell_failure(ends->status);
 }
 
 /* The process that waits to become the command; a request for a terminal goes on to the runner. */
-static void await_request(const struct ends *ends, int status_fd) {
+static void await_request(const struct ends *ends, int out, int err) {
     close(SERVER_FD); /* its end is how the agent learns that the server is gone */
     prepare_child();
-    dup2(ends->null, 0);
-    dup2(ends->out, 1);
-    dup2(ends->err, 2);
+    dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+    dup2(out, 1);
+    dup2(err, 2);
+    if (shell_waits) become_waiting_shell(ends);
     struct request request;
-    read_all(&request, sizeof request);
-    if (!(request.flags & FLAG_TERMINAL)) become(&request, ends, -1, status_fd);
-    if (write(status_fd, &request, sizeof request) < 0) { /* the runner sees our exit */ }
+    read_all(ends->control, &request, sizeof request);
+    if (!(request.flags & FLAG_TERMINAL)) become(&request, ends, -1);
+    if (write(ends->status, &request, sizeof request) < 0) { /* the runner sees our exit */ }
     _exit(0);
 }
 
 /* Forks once more, with a terminal: relaying needs its other end here. Returns the child, or -1 with the errno in *error. */
-static pid_t start_in_terminal(const struct request *request, const struct ends *ends, int *error) {
+static pid_t start_in_terminal(const struct request *request, const struct ends *ends, int out, int *error) {
     int status[2], command_end;
     make_pipe(status);
     int terminal = open_terminal(request->flags, &command_end);
@@ -333,12 +303,14 @@ static pid_t start_in_terminal(const struct request *request, const struct ends 
     *error = errno;
     if (child == 0) {
         prepare_child();
-        become(request, ends, command_end, status[1]);
+        struct ends own = *ends;
+        own.status = status[1];
+        become(request, &own, command_end);
     }
     close(status[1]);
     if (child > 0 && read(status[0], error, sizeof *error) != sizeof *error) {
         *error = 0;
-        typed.from = dup(ends->in), typed.to = shown.from = terminal, shown.to = dup(ends->out);
+        typed.from = dup(ends->in), typed.to = shown.from = terminal, shown.to = dup(out);
         fcntl(typed.from, F_SETFL, O_NONBLOCK);
         fcntl(shown.to, F_SETFL, O_NONBLOCK);
     }
@@ -387,10 +359,10 @@ static int run(void) {
     int control[2], reply[2], in[2], out[2], err[2], to[2], from[2], status[2];
     int *const pipes[] = {control, reply, in, out, err, to, from, status};
     for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++) make_pipe(pipes[i]);
-    control_fd = control[0], reply_fd = reply[1];
-    const struct ends ends = {in[0], out[1], err[1], open("/dev/null", O_RDONLY | O_CLOEXEC), {to[0], from[1]}};
-    pid_t child = fork();
-    if (child == 0) await_request(&ends, status[1]);
+    reply_fd = reply[1];
+    const struct ends ends = {control[0], status[1], in[0], {to[0], from[1]}};
+    pid_t child = shell_waits ? vfork() : fork(); /* it is another program in a moment: no copy of ours is needed */
+    if (child == 0) await_request(&ends, out[1], err[1]);
     close(status[1]);
     char hello[128];
     int n = snprintf(hello, sizeof hello, "runner %d %d %d %d %d %d %d %d %d\n", getpid(), control[1], reply[0], in[1], out[0],
@@ -405,12 +377,11 @@ static int run(void) {
     } said;
     ssize_t length = read(status[0], &said, sizeof said);
     int error = length == sizeof said.error ? said.error : 0, has_terminal = length == sizeof said.request;
-    if (has_terminal) child = start_in_terminal(&said.request, &ends, &error);
+    if (has_terminal) child = start_in_terminal(&said.request, &ends, out[1], &error);
     for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++)
         for (int end = 0; end < 2; end++)
             if (pipes[i][end] != reply_fd && pipes[i] != status) close(pipes[i][end]);
     close(status[0]);
-    close(ends.null);
     for (int fd = 0; fd < 3; fd++) close(fd);
     if (error) say("failed", error, -1);
     else say("started", child, -1);
@@ -421,13 +392,24 @@ static int serve(void) {
     block_signals();
     prctl(PR_SET_DUMPABLE, 0);
     fcntl(SERVER_FD, F_SETFD, FD_CLOEXEC);
+    shell_waits = can_shell_wait();
     signal(SIGCHLD, SIG_IGN); /* nobody waits for runners */
     for (char asked; read(SERVER_FD, &asked, 1) == 1;) {
+        int said[2];
+        make_pipe(said);
         pid_t runner = fork();
-        if (runner < 0 && write(SERVER_FD, NONE, sizeof NONE - 1) < 0) return 0;
-        if (runner != 0) continue;
-        signal(SIGCHLD, SIG_DFL);
-        _exit(run());
+        if (runner == 0) {
+            signal(SIGCHLD, SIG_DFL);
+            dup3(said[1], SERVER_FD, O_CLOEXEC);
+            close(said[0]);
+            close(said[1]);
+            _exit(run());
+        }
+        close(said[1]);
+        char line[128]; /* nothing: there is none, or it was killed before it could say a word */
+        ssize_t length = runner < 0 ? 0 : read(said[0], line, sizeof line);
+        close(said[0]);
+        if (write(SERVER_FD, length > 0 ? line : NONE, length > 0 ? (size_t)length : sizeof NONE - 1) < 0) return 0;
     }
     return 0; /* the agent is gone */
 }

@@ -43,7 +43,7 @@ export class Interpreter {
   ) {
     this.#tree = new ProcessTree(command.marker, runner);
     const request = { cwd: workdir, argv: command.argv, env: command.env, hasStdin: false, hasChannel: true };
-    const { stdout, stderr, channel } = runner.run(request, {
+    const pipes = runner.run(request, {
       onStarted: (pid) => {
         this.#pid = pid;
       },
@@ -54,17 +54,19 @@ export class Interpreter {
       onEnded: (code, signal) => void this.#onEnded(code, signal),
       onGone: () => void this.#onEnded(null, constants.signals.SIGKILL),
     });
+    const stdout = pipes.stdout.open();
+    const stderr = pipes.stderr.open();
     this.#outputs = [stdout, stderr];
     stdout.on("data", (data) => this.#push(STDOUT, data)).on("error", () => {});
     stderr.on("data", (data) => this.#push(STDERR, data)).on("error", () => {});
-    this.#to = channel!.to.on("error", () => {}); // its end says all
+    this.#to = pipes.channel!.to.on("error", () => {}); // its end says all
     const reader = new ChannelReader({
       onResult: (text) => this.#current?.addResult(text),
       onImage: (png) => this.#current?.addImage(png),
       onDone: (status) => void this.#onDone(status),
       onBroken: () => void this.end(),
     });
-    channel!.from.on("data", (data) => reader.push(data)).on("error", () => {});
+    pipes.channel!.from.on("data", (data) => reader.push(data)).on("error", () => {});
   }
 
   get isBusy(): boolean {
