@@ -1,26 +1,13 @@
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /**
  * Ids are random (130 bits for a session), so that channels and records cannot be guessed. A call's id and the id of the
  * process it started carry their session's, so that any replica finds the record from the id alone.
  */
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's base 32
-/** Random bytes are had for many ids at once: every asking costs as much as a hundred bytes do. */
-const pool = Buffer.alloc(1024);
-let used = pool.length;
-
-/** Nobody can guess it: five bits a character. At most 1,024 characters. */
-export const randomText = (length: number): string => {
-  if (used + length > pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  let text = "";
-  for (const byte of pool.subarray(used, used + length)) text += ALPHABET[byte % ALPHABET.length];
-  pool.fill(0, used, used + length); // an id that was told is not kept
-  used += length;
-  return text;
-};
+/** Nobody can guess it: five bits a character. */
+export const randomText = (length: number): string =>
+  Array.from(randomBytes(length), (byte) => ALPHABET[byte % ALPHABET.length]).join("");
 
 export type SessionId = `ses_${string}`;
 export type CallId = `call_${string}`;
