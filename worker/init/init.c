@@ -138,8 +138,8 @@ static void supervise(char **cmd) {
  * and ends when its last descendant did: as a subreaper it inherits whatever leaves the tree by setsid or a double fork.
  * The process that becomes the command is forked ahead too, and reads the request itself: a call costs one wake-up. It is
  * a bash that waits before its first step (waiting-shell.c), where the image's allows that: most commands are bash's, and
- * others are executed in its place. A command that wants a terminal gets one of its own, relayed through the pipes of stdin and stdout by the runner,
- * which reads the request and forks again then.
+ * others are executed in its place. A command that wants a terminal gets one of its own, relayed through the pipes of stdin
+ * and stdout by the runner, which reads the request and forks again then.
  */
 #define SILENT_MS 100
 #define QUICK_NS 2000000

@@ -16,8 +16,6 @@ local function now()
 end
 
 local function call_key(id) return S .. ':c:' .. id end
--- Where calls of a class wait and run.
-local function list_of(class) return class == 'control' and S .. ':ctl' or S .. ':lane' end
 local function process_key(id) return S .. ':p:proc_' .. string.sub(id, 6) end
 
 -- Fails closed: without this owner and this epoch nothing is written.

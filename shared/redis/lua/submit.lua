@@ -19,7 +19,7 @@ if key ~= '' then
   end
   if redis.call('HLEN', S .. ':keys') >= 10000 then return { 'full', 10000 } end
 end
-local list = list_of(class)
+local list = class == 'control' and S .. ':ctl' or S .. ':lane'
 local depth = redis.call('LLEN', list)
 if depth >= tonumber(limit) then return { 'full', depth } end
 if key ~= '' then redis.call('HSET', S .. ':keys', key, id) end
