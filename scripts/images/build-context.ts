@@ -8,7 +8,17 @@ const IMAGES = "worker/images";
 const PINS = `${IMAGES}/npm-packages.json`;
 const NODE_TOOLS = `${IMAGES}/node-tools`;
 const INIT = "worker/init";
-const INIT_SOURCES = ["init.c", "request.h", "waiting-shell.c", "waiting-shell.h"];
+const INIT_SOURCES = [
+  "init.c",
+  "process.h",
+  "request.h",
+  "serve.c",
+  "serve.h",
+  "terminal.c",
+  "terminal.h",
+  "waiting-shell.c",
+  "waiting-shell.h",
+];
 const COMMON = [`${IMAGES}/Dockerfile`, `${IMAGES}/dpkg-no-docs`, PINS];
 const SANDBOX = [...COMMON, `${IMAGES}/clean-root`];
 const WITH_NODE_TOOLS = [...SANDBOX, `${NODE_TOOLS}/package-lock.json`];

@@ -14,9 +14,9 @@ describe("The shell of a command", () => {
     sandbox = await docker.shared();
   });
 
-  /** What the sandbox's shells get from a command that was started before them, and ends after `during`. */
+  /** What all that waits for a command gets from one that was started before it, and ends after `during`. */
   const signalled = async (signal: string, during: () => Promise<unknown>): Promise<RunResult> => {
-    const { processId, exit } = await sandbox.start(`exec python3 -c '${SIGNAL_SHELLS}' ${signal} #stdin`);
+    const { processId, exit } = await sandbox.start(`exec python3 -c '${SIGNAL_WAITING}' ${signal} #stdin`);
     await during();
     await sandbox.sandbox.writeStdin(processId, Buffer.from("now"), true);
     return await exit;
@@ -77,7 +77,7 @@ describe("The shell of a command", () => {
     expect((await lengthIn("xx_XX.UTF-8")).stderr).to.include("cannot change locale (xx_XX.UTF-8)");
   });
 
-  it("is not there before its command: signals to all shells between two commands do not reach the second", async () => {
+  it("is not there before its command: signals to all that waits between two commands do not reach the second", async () => {
     for (const signal of ["TERM", "HUP", "INT", "USR1", "RTMIN"]) {
       const sent = await signalled(signal, () => sandbox.run("true"));
       expect(sent).to.include({ exitCode: 0, stdout: "sent" });
@@ -86,7 +86,7 @@ describe("The shell of a command", () => {
     }
   });
 
-  it("starts even when all shells were killed between two commands", async () => {
+  it("starts even when all that waits was killed between two commands", async () => {
     for (let i = 0; i < 5; i++) {
       expect(await signalled("KILL", () => sandbox.run("true"))).to.include({ exitCode: 0, stdout: "sent" });
       expect(await sandbox.run("echo next; exit 3")).to.include({ exitCode: 3, stdout: "next\n", stderr: "" });
@@ -205,21 +205,23 @@ describe("The shell of a command in an image whose bash cannot be held back", ()
   });
 });
 
-/** Waits for its input's end, then for a shell, signals all there are, and waits until those that were killed are gone. */
-const SIGNAL_SHELLS = `
+/** Waits for its input's end, then for what waits for a command, signals all of it, and waits until what was killed is gone. */
+const SIGNAL_WAITING = `
 import os, signal, sys
 number = getattr(signal, "SIG" + sys.argv[1])
 def read(path):
   try:
     with open(path) as file: return file.read()
   except OSError: return ""
-def shells(): return [int(p) for p in os.listdir("/proc") if p.isdigit() and read(f"/proc/{p}/comm") == "bash\\n"]
+def parent(pid): return int((read(f"/proc/{pid}/stat").split() or "0000")[3])
+def waiting():
+  found = [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) not in (1, os.getppid()) and read(f"/proc/{p}/comm") == "init\\n"]
+  return found if any(parent(parent(pid)) in found for pid in found) else []
 sys.stdin.read()
 found = []
-while not found: found = shells()
-parents = [read(f"/proc/{pid}/stat").split()[3] for pid in found]
+while not found: found = waiting()
 for pid in found: os.kill(pid, number)
-while number == signal.SIGKILL and any(os.path.exists(f"/proc/{pid}") for pid in [*found, *parents]): pass
+while number == signal.SIGKILL and any(os.path.exists(f"/proc/{pid}") for pid in found): pass
 sys.stdout.write("sent")`;
 
 /** A bash that starts anew without what is preloaded, as a script may that wraps it. */

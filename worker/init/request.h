@@ -1,18 +1,16 @@
 /*
- * What a process that waits for a command reads, and does before it becomes it: in `init serve`, and in a shell that was
- * started ahead (waiting-shell.c). The agent writes a request as
+ * What a process that waits for a command reads, and does before it becomes it. The agent writes a request as
  *   u32 body length, u32 flags, u32 argc, u32 envc, in the machine's order, then the body: cwd, argv, environment, every
  *   string with its NUL. With FLAG_TERMINAL the flags hold the window's size too: 12 bits for the rows, 12 for the columns.
  */
 #ifndef REQUEST_H
 #define REQUEST_H
 #include <errno.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include "process.h"
 
 enum { FLAG_STDIN = 1, FLAG_TERMINAL = 2, FLAG_CHANNEL = 4, FLAG_SHELL = 8, ROWS_SHIFT = 8, COLUMNS_SHIFT = 20, SIZE_MASK = 0xfff };
 #define CHANNEL_FD 3
@@ -27,14 +25,12 @@ struct command {
     char *cwd, **argv, **env;
 };
 
-/* What a command needs besides its request, and the two descriptors that only whoever waits for it needs: where the request
-   comes from, and where a failure is told. `channel` becomes fds 3 and 4 where the request asks for one. */
+/* What a command needs besides its request: `channel` becomes fds 3 and 4 where it asks for one. */
 struct ends {
-    int control, status, in, channel[2];
+    int in, channel[2];
 };
-#define ENDS 5
 
-static void read_all(int fd, void *into, size_t length) {
+static inline void read_all(int fd, void *into, size_t length) {
     for (char *at = into; length > 0;) {
         ssize_t n = read(fd, at, length);
         if (n <= 0) _exit(0); /* the agent is gone */
@@ -43,7 +39,7 @@ static void read_all(int fd, void *into, size_t length) {
     }
 }
 
-static char *take_strings(char **into, uint32_t count, char *next, const char *end) {
+static inline char *take_strings(char **into, uint32_t count, char *next, const char *end) {
     for (uint32_t i = 0; i < count; i++) {
         if (next >= end) _exit(GARBLED);
         into[i] = next;
@@ -54,7 +50,7 @@ static char *take_strings(char **into, uint32_t count, char *next, const char *e
 }
 
 /* The strings may be written to, and stay for ever. */
-static struct command read_command(int control, const struct request *request) {
+static inline struct command read_command(int control, const struct request *request) {
     if (request->length > REQUEST_MAX || request->argc < 1 || request->argc > request->length || request->envc > request->length)
         _exit(GARBLED);
     size_t pointers = (2 + request->argc + 1 + request->envc + 1) * sizeof(char *);
@@ -70,32 +66,13 @@ static struct command read_command(int control, const struct request *request) {
     return command;
 }
 
-/* Signals that came while it waited were not meant for the command. To ignore one discards it. */
-static void unblock_signals(void) {
-    sigset_t waiting, none;
-    sigpending(&waiting);
-    for (int s = 1; s < NSIG; s++) {
-        if (sigismember(&waiting, s) != 1) continue;
-        signal(s, SIG_IGN);
-        signal(s, SIG_DFL);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* The last steps before it is the command. Returns -1 where the folder cannot be entered. */
-static int take_place(const struct request *request, const struct ends *ends, int terminal, const char *cwd) {
+static inline int take_place(const struct request *request, const struct ends *ends, int terminal, const char *cwd) {
     for (int fd = 0; terminal >= 0 && fd < 3; fd++) dup2(terminal, fd);
     if (terminal < 0 && request->flags & FLAG_STDIN) dup2(ends->in, 0);
     for (int i = 0; request->flags & FLAG_CHANNEL && i < 2; i++) dup2(ends->channel[i], CHANNEL_FD + i);
     if (terminal >= 0) ioctl(0, TIOCSCTTY, 0);
     unblock_signals();
     return chdir(cwd);
-}
-
-static void tell_failure(int status) {
-    int error = errno;
-    if (write(status, &error, sizeof error) < 0) { /* the runner sees our exit */ }
-    _exit(127);
 }
 #endif
