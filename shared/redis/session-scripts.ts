@@ -103,7 +103,7 @@ export class SessionScripts {
       ["open", "submit", "claim", "ready", "next", "append", "begin_process", "end_process"]
         .concat(["finish", "detach", "cancel", "leave", "lose", "release", "expire", "touch", "pause", "adopt"])
         .concat(["checkpoint", "pin_checkpoint", "delete_checkpoint"])
-        .map((name) => [name, defineScript(redis, name, { prelude: "prelude" })]),
+        .map((name) => [name, defineScript(redis, name, { prelude: "prelude", messagesFirst: name === "finish" })]),
     );
     this.#run = (name) => defined.get(name)!;
   }

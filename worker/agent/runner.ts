@@ -60,7 +60,7 @@ export interface RunnerFds {
 }
 
 /**
- * The agent's side of a runner (worker/init/init.c): one command, as a subreaper of whatever it starts, so that the
+ * The agent's side of a runner (worker/init/serve.c): one command, as a subreaper of whatever it starts, so that the
  * command's tree is always the runner's descendants.
  */
 export class Runner {
