@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { AgentFailure } from "./failure.ts";
+import { signalAll } from "./kill-tree.ts";
 import { Runner } from "./runner.ts";
 
 const SERVER_FD = 3;
@@ -49,7 +50,8 @@ export class RunnerSupply {
 
   #ask(): Promise<Runner | undefined> {
     this.#server ??= this.#startServer();
-    const { socket } = this.#server;
+    const { child, socket } = this.#server;
+    if (child.pid !== undefined) signalAll([child.pid], "SIGCONT"); // a command may have stopped it
     return new Promise((resolve) => {
       this.#asking.push((runner) => {
         this.#waiting = runner;

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { signalAll } from "./kill-tree.ts";
 import { OutputPipe } from "./output-pipe.ts";
 
 /** What a command needs to start. */
@@ -122,6 +123,7 @@ export class Runner {
     const channel = request.hasChannel
       ? { to: this.#open(fds.to, constants.O_WRONLY), from: this.#open(fds.from, constants.O_RDONLY) }
       : undefined;
+    signalAll(this.waitingPids, "SIGCONT"); // a command that has ended may have stopped them
     this.#listener = listener;
     sendAll(this.#control, encodeRequest(request));
     this.#control = -1;

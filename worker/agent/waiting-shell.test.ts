@@ -78,7 +78,7 @@ describe("The shell of a command", () => {
   });
 
   it("is not there before its command: signals to all that waits between two commands do not reach the second", async () => {
-    for (const signal of ["TERM", "HUP", "INT", "USR1", "RTMIN"]) {
+    for (const signal of ["TERM", "HUP", "INT", "USR1", "RTMIN", "STOP"]) {
       const sent = await signalled(signal, () => sandbox.run("true"));
       expect(sent).to.include({ exitCode: 0, stdout: "sent" });
       const next = await sandbox.run("trap 'echo late' TERM HUP INT USR1 RTMIN; /bin/true; echo next");
