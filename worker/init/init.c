@@ -105,6 +105,7 @@ static void supervise(char **cmd) {
 static int can_shell_wait(void) {
     pid_t pid = fork();
     if (pid == 0) {
+        close(SERVER_FD);
         char *argv[] = {WAITING_SHELL, "-c", "exit 1", NULL};
         char *env[] = {"LD_PRELOAD=" WAITING_LIBRARY, WAITING_NAME "=" WAITING_PROBE, NULL};
         execve(argv[0], argv, env);
@@ -127,6 +128,7 @@ int main(int argc, char **argv) {
     if (argc >= 4 && !strcmp(argv[1], "supervise") && !strcmp(argv[2], "--")) supervise(argv + 3);
     if (argc == 2 && !strcmp(argv[1], "serve")) {
         block_signals();
+        prctl(PR_SET_DUMPABLE, 0);
         if (can_shell_wait()) become_shell();
         serve(NULL);
     }

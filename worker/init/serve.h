@@ -20,6 +20,8 @@
 #define SERVE_H
 #include "request.h"
 
+#define SERVER_FD 3
+
 /* The shell that we are, held back before its main function (waiting-shell.c). */
 struct shell {
     /* In the process that waits for a command: what can be done before it comes. */

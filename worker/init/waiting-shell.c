@@ -21,6 +21,7 @@
 #define STACK_BYTES (32 << 10)
 #define MAPS_BYTES (16 << 10)
 #define RANGES_MAX 64
+#define RANGE_MAX (8 << 20)
 #define LARGE_BYTES (1 << 20)
 #define SERVER "/opt/codegen/init serve"
 #ifndef MADV_POPULATE_READ /* Linux 5.14; before it nothing happens, and bash is slower */
@@ -53,13 +54,14 @@ static uintptr_t next_hex(const char **text) {
     }
 }
 
-/* Of a line of /proc/self/maps. Of heap and stack as much as a shell may come to use. */
+/* Of a line of /proc/self/maps. Of heap and stack as much as a shell may come to use, and nothing of an archive of all the
+   world's locales. */
 static void learn_range(const char *line, uintptr_t heap_end, uintptr_t stack) {
     struct range range = {.from = next_hex(&line)};
     line++;
     range.to = next_hex(&line);
     const char *rights = line + 1;
-    if (rights[0] != 'r' || range_count == RANGES_MAX) return;
+    if (rights[0] != 'r' || range.to - range.from > RANGE_MAX || range_count == RANGES_MAX) return;
     range.advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     if (range.from < heap_end && heap_end < range.to) range.to = heap_end & ~(page - 1);
@@ -112,6 +114,7 @@ __attribute__((constructor)) static void wait_for_command(int argc, char **argv,
     if (!wanted) return;
     if (!strcmp(wanted, WAITING_PROBE)) _exit(WAITING_WORKS);
     if (strcmp(wanted, WAITING_SERVES)) return;
+    prctl(PR_SET_DUMPABLE, 0);
     char *call = NULL;
     for (; *env; env++) {
         if (!strncmp(*env, CALL_NAME, strlen(CALL_NAME))) call = *env;
