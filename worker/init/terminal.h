@@ -3,7 +3,7 @@
 #define TERMINAL_H
 #include <stdint.h>
 
-/* Of the window's size in `flags` (request.h). Returns our end, and the command's in `*command_end`; -1 where none is to be had. */
+/* Its size is in `flags` (request.h). Returns our end, and the command's in `*command_end`; -1 where none is to be had. */
 int open_terminal(uint32_t flags, int *command_end);
 /* From then on `relay` moves bytes: from `in` into the terminal, and from the terminal to `out`. */
 void relay_terminal(int terminal, int in, int out);
