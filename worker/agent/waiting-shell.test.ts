@@ -172,19 +172,40 @@ describe("The shell of a command", () => {
   });
 });
 
-describe("The shell of a command in an image whose bash cannot be held back", () => {
+/** A bash that starts anew without what is preloaded, as a script may that wraps it. */
+const WRAP_BASH = `mv /bin/bash /bin/bash.real
+printf '#!/bin/sh\\nunset LD_PRELOAD\\nexec /bin/bash.real "$@"\\n' > /bin/bash
+chmod 755 /bin/bash`;
+
+/** Sandboxes of an image that `script` makes of the usual one. */
+const useImage = (script: string): (() => Promise<TestSandbox>) => {
   const image = `codegen-mcp-test/bash:${randomBytes(5).toString("hex")}`;
   const docker = useDocker("socket", [["other", image]]);
-  const claim = async () => TestSandbox.claim(await docker.host.create({ image: "other", hasEgress: false }));
   before(async () => {
     const [repo, tag] = image.split(":");
-    const made = await docker.docker.createContainer({ Image: SANDBOX_IMAGE, User: "0", Cmd: ["sh", "-c", WRAP_BASH] });
+    const made = await docker.docker.createContainer({ Image: SANDBOX_IMAGE, User: "0", Cmd: ["sh", "-c", script] });
     await made.start();
     await made.wait();
     await made.commit({ repo, tag });
     await made.remove();
   });
   after(async () => await docker.docker.getImage(image).remove());
+  return async () => TestSandbox.claim(await docker.host.create({ image: "other", hasEgress: false }));
+};
+
+describe("The shell of a command in an image with the locales of all the world", () => {
+  const claim = useImage("truncate -s 64M /usr/lib/locale/locale-archive");
+
+  it("takes none of their memory", async () => {
+    const sandbox = await claim();
+    const { stdout } = await sandbox.run("sed -n 's/^VmRSS:[^0-9]*//p' /proc/$$/status; :");
+    expect(Number.parseInt(stdout, 10)).to.be.within(1, 16 * 1024); // KiB
+    await sandbox.sandbox.remove();
+  });
+});
+
+describe("The shell of a command in an image whose bash cannot be held back", () => {
+  const claim = useImage(WRAP_BASH);
 
   it("runs all the same, with a terminal too", async () => {
     const sandbox = await claim();
@@ -223,11 +244,6 @@ while not found: found = waiting()
 for pid in found: os.kill(pid, number)
 while number == signal.SIGKILL and any(os.path.exists(f"/proc/{pid}") for pid in found): pass
 sys.stdout.write("sent")`;
-
-/** A bash that starts anew without what is preloaded, as a script may that wraps it. */
-const WRAP_BASH = `mv /bin/bash /bin/bash.real
-printf '#!/bin/sh\\nunset LD_PRELOAD\\nexec /bin/bash.real "$@"\\n' > /bin/bash
-chmod 755 /bin/bash`;
 
 /** The first child of a process of this machine. */
 const childOf = (pid: number): string => readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ")[0]!;
